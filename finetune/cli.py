@@ -1,0 +1,190 @@
+"""``python -m finetune``: the command line of training."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import PIL
+import torch
+
+from finetune.checkpoint import sha256_of
+from finetune.download import ensure_dataset
+from finetune.hardware import Hardware
+from finetune.network import PhotoNetwork, load_pretrained
+from finetune.oxford import DataError, find_folder, read_split
+from finetune.photos import stream
+from finetune.probe import fit_head
+from finetune.recipe import Recipe
+from finetune.training import LAST, Run, State, load_state, new_state, train
+from finetune.vision import torchvision
+from runtime.errors import FlowerError
+from runtime.preprocessing import FILTERS, Preprocessing
+from runtime.version import __version__
+
+EXAMPLES = """\
+examples:
+  python -m finetune --data data --download          fetch Oxford 102 Flowers (345 MB) and fine-tune
+  python -m finetune --data data --weights resnet50.pth --output runs/flowers
+  python -m finetune --data data --output runs/flowers --resume
+  python -m finetune --data data --epochs 2 --size 128       a quick look
+
+Writes to --output: best.pt (for python -m export), last.pt (for --resume), log.jsonl, curves.png.
+"""
+
+RECIPE_HELP = {
+    "epochs": "passes over the training photographs",
+    "batch_size": "photographs a step",
+    "size": "side of the training crops, pixels",
+    "min_scale": "smallest share of a photo's area that a crop takes",
+    "augmentation": "trivial or none",
+    "erasing": "chance that a rectangle of a crop is blanked",
+    "mixup": "alpha of MixUp, 0 for none",
+    "optimizer": "sgd or adamw",
+    "lr": "peak learning rate of layer4",
+    "head_lr": "peak learning rate of the head",
+    "stage_decay": "each stage's rate relative to the stage above",
+    "weight_decay": "on weights, not on biases and BatchNorm",
+    "label_smoothing": "share of the target spread over all classes",
+    "warmup_epochs": "epochs until the peak learning rate",
+    "clip_norm": "largest norm of the gradient",
+    "average_decay": "of the moving average of the weights",
+    "freeze": "stages that are never trained (1: stem, 2: and layer1, … 5: all but the head)",
+    "unfreeze_every": "epochs between one stage joining and the next, 0 for all at once",
+    "head": "where the head starts: probe or random",
+    "seed": "of everything random",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m finetune``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m finetune",
+        description="Fine-tune a ResNet-50 on Oxford 102 Flowers.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data = parser.add_argument_group("data and weights")
+    data.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
+    data.add_argument("--download", action="store_true", help="fetch the data set to --data if it is not there")
+    data.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="ImageNet weights, a resnet50 state dict (default: torchvision's)",
+    )
+    data.add_argument("--limit", type=int, metavar="N", help="use only N images of each split, to try things out")
+    run = parser.add_argument_group("run")
+    run.add_argument("--output", type=Path, default=Path("runs/flowers"), metavar="DIR", help="(default: runs/flowers)")
+    run.add_argument("--resume", action="store_true", help="go on with the run in --output exactly where it stopped")
+    run.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="(default: auto)")
+    run.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="(default: auto)")
+    run.add_argument("--workers", type=int, metavar="N", help="processes that load photos (default: cores - 1)")
+    recipe = parser.add_argument_group("recipe")
+    for field in dataclasses.fields(Recipe):
+        recipe.add_argument(
+            "--" + field.name.replace("_", "-"),
+            type=type(field.default),
+            default=field.default,
+            metavar="X" if field.type is str else "N",
+            help=f"{RECIPE_HELP[field.name]} (default: {field.default})",
+        )
+    preprocessing = parser.add_argument_group(
+        "preprocessing, for validation and in everything made from the checkpoint"
+    )
+    defaults = Preprocessing()
+    preprocessing.add_argument(
+        "--test-size", type=int, default=defaults.size, metavar="N", help="(default: %(default)s)"
+    )
+    preprocessing.add_argument(
+        "--crop-pct", type=float, default=defaults.crop_pct, metavar="N", help="(default: %(default)s)"
+    )
+    preprocessing.add_argument("--interpolation", choices=tuple(FILTERS), default=defaults.interpolation)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``python -m finetune`` and return its exit status."""
+    options = build_parser().parse_args(arguments)
+    try:
+        _finetune(options)
+    except FlowerError as error:
+        print(f"finetune: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"finetune: stopped; go on with: --output {options.output} --resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _finetune(options: argparse.Namespace) -> None:
+    recipe = Recipe(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)})
+    preprocessing = Preprocessing(options.test_size, options.crop_pct, options.interpolation)
+    hardware = Hardware.detect(options.device, options.precision, options.workers)
+    if find_folder(options.data) is None and not options.download:
+        raise DataError(
+            f"{options.data}: no Oxford 102 Flowers here; add --download to fetch it (345 MB), or give its folder by --data"
+        )
+    data = ensure_dataset(options.data)
+    train_split = read_split(data, "train").head(options.limit)
+    val_split = read_split(data, "val").head(options.limit)
+    print(f"data     {train_split.describe()}, {val_split.describe()}, {len(train_split.classes)} classes")
+
+    torch.manual_seed(stream(recipe.seed))
+    network = PhotoNetwork(len(train_split.classes))
+    source = load_pretrained(network, options.weights)
+    print(f"weights  {source}\nmachine  {hardware.describe()}", flush=True)
+    run = Run(
+        recipe=recipe,
+        preprocessing=preprocessing,
+        train=train_split,
+        val=val_split,
+        output=options.output,
+        provenance={
+            "dataset": "Oxford 102 Flowers",
+            "train_images": len(train_split),
+            "train_sha256": train_split.digest(),
+            "val_images": len(val_split),
+            "val_sha256": val_split.digest(),
+            "weights": source,
+            "weights_sha256": sha256_of(options.weights) if options.weights else None,
+        },
+        versions=versions(),
+        hardware=hardware,
+        report=lambda line: print(line, flush=True),
+    )
+    if options.resume:
+        state = load_state(run, new_state(run, network))
+        print(f"resumed  after epoch {state.epoch} of {recipe.epochs}", flush=True)
+    else:
+        state = _fresh_state(run, network)
+    best = train(run, state)
+    print(f"best     validation top-1 {state.best_top1():.2%} on {len(val_split):,} images: {best}")
+    print(f"next     python -m export --checkpoint {best} --data {options.data} --quantize int8")
+
+
+def _fresh_state(run: Run, network: PhotoNetwork) -> State:
+    if (run.output / LAST).exists():
+        raise FlowerError(f"{run.output}: holds a run already; go on with it by --resume, or choose another --output")
+    if run.recipe.head == "probe":
+        run.hardware.place(network)
+        loss = fit_head(network, run.train, run.preprocessing, run.hardware.autocast)
+        run.report(f"probe    head fitted on frozen features, loss {loss:.3f}")
+    return new_state(run, network)
+
+
+def versions() -> dict[str, Any]:
+    """The versions that a checkpoint records."""
+    return {
+        "flower-edge": __version__,
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }

@@ -1,0 +1,128 @@
+"""Fetching Oxford 102 Flowers: resumed when broken off, checked by MD5, unpacked without trust.
+
+The addresses and checksums are torchvision's (``Flowers102``); what torchvision does not do, resuming and careful
+unpacking, is here.
+"""
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tqdm import tqdm
+
+from finetune.oxford import DataError, find_folder
+from finetune.vision import Flowers102
+
+CHUNK = 1024**2
+TIMEOUT_S = 30
+MAX_UNPACKED_BYTES = 2 * 1024**3
+BASE_ADDRESS: str = Flowers102._download_url_prefix
+FILES: dict[str, tuple[str, str]] = Flowers102._file_dict
+
+
+def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS) -> Path:
+    """Return the data set's folder at or below ``data``; download it to ``data/flowers-102`` if there is none.
+
+    Raises:
+        DataError: no network, or what arrived is not what Oxford published.
+    """
+    folder = find_folder(data)
+    if folder is not None:
+        return folder
+    folder = data / "flowers-102"
+    folder.mkdir(parents=True, exist_ok=True)
+    archive_name, archive_md5 = FILES["image"]
+    for name, md5 in (FILES["label"], FILES["setid"]):
+        fetch(base_address + name, folder / name, md5)
+    if not (folder / "jpg").is_dir():
+        archive = folder / archive_name
+        fetch(base_address + archive_name, archive, archive_md5)
+        unpack_images(archive, folder)
+    return folder
+
+
+def fetch(address: str, target: Path, md5: str) -> None:
+    """Download ``address`` to ``target`` unless it is there. A broken download goes on where it stopped.
+
+    Raises:
+        DataError: the server cannot be reached, or the content does not have the checksum.
+    """
+    if target.is_file() and md5_of(target) == md5:
+        return
+    part = target.with_name(target.name + ".part")
+    try:
+        _continue_download(address, part)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DataError(
+            f"{address}: cannot be downloaded ({reason}); run the same command again to go on where it stopped, "
+            f"or put the file at {target} yourself"
+        ) from None
+    if md5_of(part) != md5:
+        part.unlink()
+        raise DataError(f"{address}: what arrived is not the published file (wrong MD5); run the command again")
+    part.replace(target)
+
+
+def _continue_download(address: str, part: Path) -> None:
+    done = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and done:  # nothing is left to send: the part is whole, or the checksum will say no
+            return
+        raise
+    with response:
+        resumed = response.status == 206
+        length = response.headers.get("Content-Length")
+        total = int(length) + (done if resumed else 0) if length else None
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(
+                desc=part.stem,
+                total=total,
+                initial=done if resumed else 0,
+                unit="B",
+                unit_scale=True,
+                disable=None,
+            ) as bar,
+        ):
+            while block := response.read(CHUNK):
+                file.write(block)
+                bar.update(len(block))
+            if total is not None and file.tell() < total:
+                raise ConnectionError(f"connection lost after {file.tell():,} of {total:,} bytes")
+
+
+def md5_of(path: Path) -> str:
+    """MD5 in hexadecimal: what Oxford's files are published with; it guards against damage, not against forgery."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def unpack_images(archive: Path, folder: Path) -> None:
+    """Unpack the archive's ``jpg`` folder to ``folder/jpg``, which appears only when it is whole.
+
+    Raises:
+        DataError: the archive is damaged, too large, or holds paths that leave the folder.
+    """
+    temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder))
+    try:
+        with tarfile.open(archive) as tar:
+            members = tar.getmembers()
+            if sum(member.size for member in members) > MAX_UNPACKED_BYTES:
+                raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED_BYTES // 1024**3} GB; not Oxford's")
+            for member in tqdm(members, desc="unpacking", unit="file", disable=None):
+                tar.extract(member, temporary, filter="data")
+        if not (temporary / "jpg").is_dir():
+            raise DataError(f"{archive}: holds no folder jpg; download it again")
+        (temporary / "jpg").rename(folder / "jpg")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download again") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,50 @@
+"""What this machine can do for training."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and how to compute."""
+
+    device: torch.device
+    bfloat16: bool
+    """Autocast to bfloat16: on CUDA always, on a CPU where it has instructions for it."""
+    workers: int
+    """Processes that decode and augment."""
+
+    @classmethod
+    def detect(cls, device: str = "auto", precision: str = "auto", workers: int | None = None) -> "Hardware":
+        """The best this machine has, or what the caller insists on."""
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        has_bfloat16 = device == "cuda" or _cpu_has_bfloat16()
+        bfloat16 = has_bfloat16 if precision == "auto" else precision == "bf16"
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cls(torch.device(device), bfloat16, min(8, max(1, cores - 1)) if workers is None else workers)
+
+    def place(self, network: nn.Module) -> None:
+        """Move ``network`` here, its weights channels-last: the layout its input has, and the faster one."""
+        network.to(self.device)
+        for parameter in network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+    def autocast(self) -> torch.autocast:
+        """A context in which matrix work runs in bfloat16, if this machine does that."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    def describe(self) -> str:
+        """For example ``cpu, bfloat16, 1 worker``."""
+        number = "bfloat16" if self.bfloat16 else "float32"
+        return f"{self.device.type}, {number}, {self.workers} worker{'s' if self.workers != 1 else ''}"
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware (AVX-512 BF16 or AMX); emulated, it is slower than float32."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("arm_bf16"))

@@ -1,0 +1,99 @@
+"""The recipe: every choice that decides what a training run ends with."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from finetune.network import HEAD
+from runtime.errors import FlowerError
+
+
+class RecipeError(FlowerError):
+    """A recipe with values that make no sense."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hyper-parameters. Two runs with equal recipes, data, weights and versions on one CPU end with equal weights."""
+
+    epochs: int = 40
+    batch_size: int = 32
+    size: int = 176
+    """Side of the training crops, pixels. Below the test size on purpose: random crops make flowers look larger than
+    they are at test time (Touvron et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019)."""
+    min_scale: float = 0.3
+    """Smallest share of the photo's area that a random crop takes."""
+    augmentation: str = "trivial"
+    """``trivial`` (Müller and Hutter, "TrivialAugment", ICCV 2021) or ``none`` (crop and flip only)."""
+    erasing: float = 0.1
+    """Chance that a rectangle of a training crop is blanked (Zhong et al., "Random Erasing", AAAI 2020)."""
+    mixup: float = 0.2
+    """Alpha of MixUp (Zhang et al., ICLR 2018); 0 turns it off."""
+    optimizer: str = "adamw"
+    """``sgd`` (Nesterov, momentum 0.9) or ``adamw``."""
+    lr: float = 3e-4
+    """Peak learning rate of ``layer4``."""
+    head_lr: float = 9e-4
+    """Peak learning rate of the head."""
+    stage_decay: float = 0.7
+    """Each stage's rate as a multiple of that of the stage above it."""
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    warmup_epochs: float = 2.0
+    clip_norm: float = 5.0
+    """Largest norm of the gradient."""
+    average_decay: float = 0.99
+    """Of the exponential moving average of the weights; the averaged weights are what is validated and kept."""
+    freeze: int = 2
+    """Stages, from the photo up, that are never trained: 2 is the stem and ``layer1``."""
+    unfreeze_every: int = 1
+    """Epochs between one stage joining the training and the next one down. 0: all at once."""
+    head: str = "probe"
+    """Where the new head starts: ``probe`` (a linear probe on the frozen features) or ``random``."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        rules = (
+            (self.epochs >= 1, "epochs must be at least 1"),
+            (self.batch_size >= 2, "batch size must be at least 2 (BatchNorm needs company)"),
+            (32 <= self.size <= 1024, "size must be 32 to 1024 pixels"),
+            (0 < self.min_scale <= 1, "min scale must be above 0 and at most 1"),
+            (self.augmentation in ("trivial", "none"), "augmentation must be trivial or none"),
+            (self.optimizer in ("sgd", "adamw"), "optimizer must be sgd or adamw"),
+            (self.head in ("probe", "random"), "head must be probe or random"),
+            (0 <= self.freeze <= HEAD, f"freeze must be 0 to {HEAD}"),
+            (self.lr > 0 and self.head_lr > 0, "learning rates must be above 0"),
+            (0 <= self.average_decay < 1, "average decay must be at least 0 and below 1"),
+            (0 <= self.label_smoothing < 1, "label smoothing must be at least 0 and below 1"),
+            (
+                min(self.mixup, self.erasing, self.weight_decay, self.warmup_epochs) >= 0,
+                "no value may be negative",
+            ),
+            (self.clip_norm > 0, "clip norm must be above 0"),
+            (self.unfreeze_every >= 0, "unfreeze every must not be negative"),
+        )
+        for holds, message in rules:
+            if not holds:
+                raise RecipeError(message)
+
+    def first_trained_stage(self, epoch: int) -> int:
+        """Staged unfreezing: the lowest stage that is trained in ``epoch`` (counted from 0).
+
+        After a probe the head is already fitted and ``layer4`` joins at once; a random head gets a turn alone.
+        """
+        if self.unfreeze_every == 0:
+            return self.freeze
+        start = HEAD - 1 if self.head == "probe" else HEAD
+        return max(self.freeze, start - epoch // self.unfreeze_every)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """The inverse of `to_dict`; raises `RecipeError` for unknown names."""
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise RecipeError(f"unknown recipe values: {', '.join(sorted(unknown))}")
+        return replace(cls(), **values)

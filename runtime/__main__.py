@@ -1,0 +1,7 @@
+"""``python -m runtime`` is ``flower-infer``."""
+
+import sys
+
+from runtime.cli import main
+
+sys.exit(main())

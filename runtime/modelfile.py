@@ -1,0 +1,125 @@
+"""The model file: an ONNX file that says everything that is needed to use it, and what it was measured to be.
+
+The contract between ``export``, which writes such files, and everything that reads them:
+
+* one input, ``image``: uint8, shape (batch, size, size, 3), RGB; normalisation happens inside the graph;
+* one output, ``logits``: float32, shape (batch, classes);
+* no external data: the one file is the model;
+* the metadata below, each value JSON, under keys that begin with ``flower_edge.``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import ModelError
+from runtime.preprocessing import Preprocessing
+
+INPUT, OUTPUT = "image", "logits"
+FORMAT = 1
+PREFIX = "flower_edge."
+MAX_BYTES = 1024**3
+MAX_CLASSES = 100_000
+DEFAULT_MODEL = Path(__file__).parent / "models" / "flowers102-resnet50-int8.onnx"
+"""The model inside the package."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says of itself."""
+
+    classes: tuple[str, ...]
+    """Names, in the order of the logits."""
+    preprocessing: Preprocessing
+    architecture: str = ""
+    """For example ``resnet50``."""
+    precision: str = ""
+    """``fp32`` or ``int8``."""
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    """Split → how it was measured at export: number of images, top-1 in percent, and what it was compared with."""
+    calibration: dict[str, Any] = field(default_factory=dict)
+    """For int8: method, number of images and their digest. Empty otherwise."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """The checkpoint: SHA-256, recipe, metrics."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Tools that made the file."""
+
+    def to_metadata(self) -> dict[str, str]:
+        """As ONNX metadata: string keys and JSON values."""
+        values = {
+            "format": FORMAT,
+            "classes": list(self.classes),
+            "preprocessing": self.preprocessing.to_dict(),
+            "architecture": self.architecture,
+            "precision": self.precision,
+            "evaluation": self.evaluation,
+            "calibration": self.calibration,
+            "training": self.training,
+            "versions": self.versions,
+        }
+        return {PREFIX + key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], name: str = "the model") -> "ModelInfo":
+        """Read back what `to_metadata` wrote.
+
+        Raises:
+            ModelError: not one of our files, or a newer format, or values that make no sense.
+        """
+        if PREFIX + "format" not in metadata:
+            raise ModelError(
+                f"{name}: an ONNX file, but not made by this toolkit; make one with: python -m export --checkpoint FILE"
+            )
+        try:
+            values = {
+                key.removeprefix(PREFIX): json.loads(text) for key, text in metadata.items() if key.startswith(PREFIX)
+            }
+        except (ValueError, RecursionError):
+            raise ModelError(f"{name}: its metadata is damaged; export it again") from None
+        if values["format"] != FORMAT:
+            raise ModelError(
+                f"{name}: format {values['format']!r} is not {FORMAT}; export it again or update flower-edge"
+            )
+        classes = values.get("classes")
+        if not (
+            isinstance(classes, list)
+            and 0 < len(classes) <= MAX_CLASSES
+            and all(isinstance(label, str) for label in classes)
+        ):
+            raise ModelError(f"{name}: its metadata holds no class names; export it again")
+        preprocessing = values.get("preprocessing")
+        if not isinstance(preprocessing, dict):
+            raise ModelError(f"{name}: its metadata holds no preprocessing; export it again")
+        notes = {key: values.get(key) for key in ("evaluation", "calibration", "training", "versions")}
+        return cls(
+            classes=tuple(classes),
+            preprocessing=Preprocessing.from_dict(preprocessing),
+            architecture=str(values.get("architecture", "")),
+            precision=str(values.get("precision", "")),
+            **{key: value if isinstance(value, dict) else {} for key, value in notes.items()},
+        )
+
+
+def read_model_bytes(path: Path) -> bytes:
+    """The content of a model file.
+
+    Sessions are made from these bytes and not from the path: onnxruntime then has no folder to look for external
+    data in, so a forged file cannot point at others.
+
+    Raises:
+        ModelError: it is missing, unreadable, empty or too large.
+    """
+    try:
+        if not path.is_file():
+            raise ModelError(f"{path}: no such model file; make one with: python -m export --checkpoint FILE")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ModelError(f"{path}: larger than {MAX_BYTES // 1024**2} MB; not one of our models")
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if not content:
+        raise ModelError(f"{path}: the file is empty")
+    return content
