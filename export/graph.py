@@ -1,90 +1,137 @@
-"""Checkpoint → FP32 ONNX graph."""
+"""Checkpoint → ONNX graph.
+
+The exported network has two parts. The *core* takes float pixels (byte - `PIXEL_ZERO`) in (batch, 3, size, size) and
+is what `export.int8` quantizes. The *intake* turns the photo's bytes into them: a transpose, and a DequantizeLinear
+with scale 1 and zero point `PIXEL_ZERO`. The division by the standard deviation is inside the first convolution's
+weights.
+"""
 
 import contextlib
 import io
 import logging
-import tempfile
 import warnings
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import onnx
 import torch
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnx import TensorProto, helper
+from torch import nn
 
 from finetune.checkpoint import Checkpoint
+from finetune.network import FEATURES, PIXEL_ZERO
 from runtime.modelfile import INPUT, OUTPUT, ModelInfo
 
 OPSET = 18
+PIXELS = "pixels"
+"""The core's input: float32 (batch, 3, size, size)."""
 
 
-def build_graph(checkpoint: Checkpoint) -> onnx.ModelProto:
-    """The checkpoint's network as ONNX: bytes in, logits out, normalisation inside, any batch size.
+class _Pool(nn.Module):
+    """ONNX's GlobalAveragePool. torch's own pooling exports as ReduceMean, for which onnxruntime has no INT8 kernel."""
 
-    BatchNorm is folded into the convolutions by onnxruntime's own pre-processing for quantization, so that FP32 and
-    INT8 start from one graph.
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.onnx.ops.symbolic(
+            "GlobalAveragePool", (maps,), dtype=maps.dtype, shape=(maps.shape[0], FEATURES, 1, 1), version=OPSET
+        )
+
+
+def build_core(checkpoint: Checkpoint) -> onnx.ModelProto:
+    """The checkpoint's network as ONNX, from float pixels to logits, any batch size.
+
+    torch's exporter folds BatchNorm into the convolutions, so FP32 and INT8 start from the same graph.
     """
+    network = checkpoint.network()
+    core = network.resnet
+    with torch.no_grad():
+        core.conv1.weight /= network.std
+    core.avgpool = _Pool()
     size = checkpoint.preprocessing.size
     # Two, because the exporter takes a batch of one for a constant.
-    example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-    with _quiet(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+    example = torch.zeros((2, 3, size, size))
+    with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            checkpoint.network(),
+            core,
             (example,),
             dynamo=True,
             opset_version=OPSET,
-            input_names=[INPUT],
+            input_names=[PIXELS],
             output_names=[OUTPUT],
-            dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1)}},
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         )
-        assert program is not None
-        exported, folded = Path(folder, "exported.onnx"), Path(folder, "folded.onnx")
-        onnx.save(program.model_proto, exported)
-        quant_pre_process(exported, folded, skip_symbolic_shape=True)
-        return stripped(onnx.load(folded))
+    assert program is not None
+    # A round through bytes: the exporter's model shares memory with the torch network.
+    return _stripped(onnx.load_from_string(program.model_proto.SerializeToString()))
 
 
-def stripped(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Remove what exporters leave behind for debugging: stack traces, comments and intermediate shapes.
+def with_intake(core: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of ``core`` that takes bytes: uint8 (batch, size, size, 3), RGB.
 
-    They hold paths of the machine that exported, and make the file larger for nothing.
+    If ``core`` quantizes its pixels first thing, that quantization is replaced by the bytes themselves, which are the
+    same numbers.
     """
-    del model.graph.value_info[:]
-    for item in (
-        model,
-        model.graph,
-        *model.graph.node,
-        *model.graph.input,
-        *model.graph.output,
-        *model.graph.initializer,
-    ):
-        item.doc_string = ""
-        del item.metadata_props[:]
+    model = onnx.ModelProto()
+    model.CopyFrom(core)
+    graph = model.graph
+    batch, _, height, width = graph.input[0].type.tensor_type.shape.dim
+    shape = [batch.dim_param or "batch", height.dim_value, width.dim_value, 3]
+    quantizers = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == PIXELS]
+    target = quantizers[0].output[0] if quantizers else f"{PIXELS}_bytes"
+    for node in quantizers:
+        graph.node.remove(node)
+    intake = [helper.make_node("Transpose", [INPUT], [target], name="intake_transpose", perm=[0, 3, 1, 2])]
+    if not quantizers:
+        graph.initializer.extend(
+            [
+                helper.make_tensor("intake_scale", TensorProto.FLOAT, [], [1.0]),
+                helper.make_tensor("intake_zero", TensorProto.UINT8, [], [PIXEL_ZERO]),
+            ]
+        )
+        intake.append(
+            helper.make_node("DequantizeLinear", [target, "intake_scale", "intake_zero"], [PIXELS], name="intake")
+        )
+    nodes = [*intake, *graph.node]
+    del graph.node[:], graph.input[:]
+    graph.node.extend(nodes)
+    graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape))
     return model
 
 
-def with_info(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto:
-    """``model`` with ``info`` as its metadata, in place of any it had."""
+def finished(model: onnx.ModelProto, info: ModelInfo) -> bytes:
+    """The bytes of a model file: ``model`` with ``info`` as its metadata, checked by onnx."""
+    _stripped(model)
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, info.to_metadata())
+    helper.set_model_props(model, info.to_metadata())
     model.producer_name, model.producer_version = "flower-edge", info.versions.get("flower-edge", "")
-    return model
-
-
-def serialized(model: onnx.ModelProto) -> bytes:
-    """The bytes of the model file; checks the model on the way."""
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
 
 def torch_logits(checkpoint: Checkpoint, pixels: np.ndarray) -> np.ndarray:
-    """What PyTorch answers, float32, to compare the graph with: uint8 (images, size, size, 3) to (images, classes)."""
+    """What PyTorch answers, to compare the graph with: uint8 (images, size, size, 3) to float32 (images, classes)."""
     with torch.no_grad():
         return checkpoint.network()(torch.from_numpy(pixels)).numpy()
 
 
+def _stripped(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove what exporters leave behind for debugging: stack traces, comments and intermediate shapes.
+
+    They hold paths of the machine that exported, and make the file larger for nothing.
+    """
+    graph = model.graph
+    del graph.value_info[:]
+    for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
+    used = {node.domain for node in graph.node}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    return model
+
+
 @contextlib.contextmanager
-def _quiet():  # type: ignore[no-untyped-def]
+def _quiet() -> Iterator[None]:
     """The exporter reports its progress in lines that mean nothing to our users; errors still come as exceptions."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

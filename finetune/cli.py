@@ -5,11 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import onnxruntime
-import PIL
 import torch
 
 from finetune.checkpoint import sha256_of
@@ -21,10 +17,9 @@ from finetune.photos import stream
 from finetune.probe import fit_head
 from finetune.recipe import Recipe
 from finetune.training import LAST, Run, State, load_state, new_state, train
-from finetune.vision import torchvision
 from runtime.errors import FlowerError
 from runtime.preprocessing import FILTERS, Preprocessing
-from runtime.version import __version__
+from runtime.version import tool_versions
 
 EXAMPLES = """\
 examples:
@@ -127,7 +122,7 @@ def _finetune(options: argparse.Namespace) -> None:
     hardware = Hardware.detect(options.device, options.precision, options.workers)
     if find_folder(options.data) is None and not options.download:
         raise DataError(
-            f"{options.data}: no Oxford 102 Flowers here; add --download to fetch it (345 MB), or give its folder by --data"
+            f"{options.data}: no Oxford 102 Flowers here; fetch it by --download (345 MB), or give its --data"
         )
     data = ensure_dataset(options.data)
     train_split = read_split(data, "train").head(options.limit)
@@ -153,7 +148,7 @@ def _finetune(options: argparse.Namespace) -> None:
             "weights": source,
             "weights_sha256": sha256_of(options.weights) if options.weights else None,
         },
-        versions=versions(),
+        versions=tool_versions("torch", "torchvision", "numpy", "pillow"),
         hardware=hardware,
         report=lambda line: print(line, flush=True),
     )
@@ -175,16 +170,3 @@ def _fresh_state(run: Run, network: PhotoNetwork) -> State:
         loss = fit_head(network, run.train, run.preprocessing, run.hardware.autocast)
         run.report(f"probe    head fitted on frozen features, loss {loss:.3f}")
     return new_state(run, network)
-
-
-def versions() -> dict[str, Any]:
-    """The versions that a checkpoint records."""
-    return {
-        "flower-edge": __version__,
-        "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "numpy": np.__version__,
-        "pillow": PIL.__version__,
-    }

@@ -182,7 +182,7 @@ def _train_epoch(run: Run, state: State, loader: DataLoader[Any], epoch: int) ->
             elapsed = time.monotonic() - started
             remaining = (len(loader) * (recipe.epochs - epoch) - index - 1) * elapsed / (index + 1)
             bar.update(len(labels))
-            bar.set_postfix_str(f"loss {losses / seen:.3f}, acc {right / seen:.1%}, run ETA {remaining / 60:.0f} min")
+            bar.set_postfix_str(f"loss {losses / seen:.3f}, acc {right / seen:.1%}, ETA {remaining / 60:.0f} min")
     return {
         "train_loss": losses / seen,
         "train_top1": right / seen,

@@ -22,7 +22,7 @@ FORMAT = 1
 PREFIX = "flower_edge."
 MAX_BYTES = 1024**3
 MAX_CLASSES = 100_000
-DEFAULT_MODEL = Path(__file__).parent / "models" / "flowers102-resnet50-int8.onnx"
+DEFAULT_MODEL = Path(__file__).parent / "models" / "flowers-resnet50-int8.onnx"
 """The model inside the package."""
 
 

@@ -5,6 +5,7 @@ formats that are tried, the number of pixels. What comes out is always a Pillow 
 """
 
 import io
+import math
 import os
 import stat
 import warnings
@@ -19,8 +20,9 @@ from runtime.errors import PhotoError
 Photo = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """What counts as a photo: a path, the bytes of a file, a file object, a Pillow image, or an array."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
-"""Formats that are tried. Others that Pillow knows (PostScript, PSD, …) are no photographs, and are attack surface."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+"""Formats that are tried, in this order (phones' MPO is found through JPEG). Others that Pillow knows (PostScript,
+PSD, …) are no photographs, and are attack surface."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"})
 """File name endings, in lower case, that make a file in a folder count as a photo."""
@@ -108,7 +110,7 @@ def _decode(content: bytes, name: str, least_side: int | None) -> Image.Image:
         _check_size(image, name)
         if least_side and image.format in ("JPEG", "MPO"):
             scale = least_side / min(image.size)
-            image.draft(None, (int(image.width * scale) + 1, int(image.height * scale) + 1))
+            image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
         return _upright_rgb(image, name)
 
 

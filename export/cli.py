@@ -1,0 +1,107 @@
+"""``python -m export``: the command line of exporting."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.calibration import METHODS
+from export.pipeline import Exported, Job, run
+from finetune.oxford import SPLITS, read_split
+from runtime.errors import FlowerError
+
+EXAMPLES = """\
+examples:
+  python -m export --quantize int8                     runs/flowers/best.pt to FP32 and INT8 beside it
+  python -m export --checkpoint best.pt --data data --quantize int8 --output models
+  python -m export --quantize none                     FP32 only
+  flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m export``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Turn a checkpoint into ONNX files: FP32, and INT8 calibrated on the validation split.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=Path("runs/flowers/best.pt"),
+        metavar="FILE",
+        help="from python -m finetune (default: %(default)s)",
+    )
+    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
+    parser.add_argument("--quantize", choices=("none", "int8"), default="int8", help="(default: int8)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="(default: the checkpoint's folder)")
+    parser.add_argument(
+        "--calibrate", choices=tuple(METHODS), default=Job.method, metavar="METHOD",
+        help=f"how activation ranges are found: {', '.join(METHODS)} (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--calibration-images", type=int, metavar="N", help="validation photographs to calibrate on (default: all)"
+    )
+    parser.add_argument(
+        "--evaluate", choices=(*SPLITS, "none"), default="test", help="split to measure the files on (default: test)"
+    )
+    parser.add_argument("--evaluation-images", type=int, metavar="N", help="photographs of it (default: all)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``python -m export`` and return its exit status."""
+    options = build_parser().parse_args(arguments)
+    try:
+        evaluation = None
+        if options.evaluate != "none":
+            evaluation = read_split(options.data, options.evaluate).head(options.evaluation_images)
+        job = Job(
+            checkpoint=options.checkpoint,
+            output=options.output or options.checkpoint.parent,
+            calibration=read_split(options.data, "val").head(options.calibration_images),
+            evaluation=evaluation,
+            int8=options.quantize == "int8",
+            method=options.calibrate,
+            report=lambda line: print(line, flush=True),
+        )
+        exported = run(job)
+        if evaluation is not None:
+            print(f"measured on {evaluation.describe()}")
+        print(table(exported))
+    except FlowerError as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("export: stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def table(exported: Sequence[Exported]) -> str:
+    """What was exported, a column a file."""
+    rows = [("", *(item.info.precision.upper() for item in exported))]
+    rows.append(("size", *(f"{item.size / 1e6:.1f} MB" for item in exported)))
+    measured = [next(iter(item.info.evaluation.values()), None) for item in exported]
+    for key, label in (("top1", "top-1"), ("top5", "top-5"), ("mean_per_class", "mean per class")):
+        if all(measured):
+            rows.append((label, *(f"{figures[key]:.2f} %" for figures in measured if figures)))
+    compared = [item.comparison for item in exported]
+    if any(compared):
+        for label, cells in (
+            ("same top-1 as FP32", [f"{c.agreement:.2%}" if c else "" for c in compared]),
+            ("worst logit difference", [f"{c.worst_difference:.3f}" if c else "" for c in compared]),
+            ("RMS logit difference", [f"{c.rms_difference:.3f}" if c else "" for c in compared]),
+        ):
+            rows.append((label, *cells))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]
+    lines += [str(item.path) for item in exported]
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,63 @@
+"""Model files on photographs: what each answers, and how far apart the answers are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from finetune.accuracy import mean_per_class, top_k
+from finetune.oxford import Split
+from finetune.photos import batches
+from runtime.preprocessing import Preprocessing
+from runtime.session import Session
+
+BATCH = 16
+
+
+def run_split(sessions: Mapping[str, Session], split: Split, preprocessing: Preprocessing) -> dict[str, np.ndarray]:
+    """The logits of each session for every photograph of ``split``: float32, shape (images, classes).
+
+    The photographs are decoded once, and each session sees exactly the same bytes.
+    """
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in sessions}
+    with tqdm(total=len(split), desc=f"accuracy, {split.name}", unit="img", disable=None) as bar:
+        for images in batches(split.paths, preprocessing, BATCH):
+            for name, session in sessions.items():
+                parts[name].append(session.logits(images))
+            bar.update(len(images))
+    return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model's logits against a reference's, on the same photographs."""
+
+    agreement: float
+    """Share of photographs with the same top-1."""
+    worst_difference: float
+    """Largest absolute difference of two logits."""
+    rms_difference: float
+    """Root of the mean squared difference of the logits."""
+
+    @classmethod
+    def of(cls, logits: np.ndarray, reference: np.ndarray) -> "Comparison":
+        """Compare two arrays of shape (images, classes)."""
+        difference = logits - reference
+        return cls(
+            float((logits.argmax(axis=1) == reference.argmax(axis=1)).mean()),
+            float(np.abs(difference).max()),
+            float(np.sqrt(np.square(difference).mean())),
+        )
+
+
+def summary(logits: np.ndarray, split: Split) -> dict[str, Any]:
+    """The accuracy that a model file records for a split, in percent, with the number of images behind it."""
+    return {
+        "images": len(split),
+        "of": split.official_size,
+        "top1": round(100 * top_k(logits, split.labels), 2),
+        "top5": round(100 * top_k(logits, split.labels, 5), 2),
+        "mean_per_class": round(100 * mean_per_class(logits, split.labels), 2),
+    }

@@ -1,0 +1,159 @@
+"""One export: checkpoint → FP32 file → INT8 file, each checked before it is written."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from export.calibration import calibrate
+from export.evaluation import Comparison, run_split, summary
+from export.graph import build_core, finished, torch_logits, with_intake
+from export.int8 import quantize
+from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
+from finetune.oxford import Split
+from finetune.photos import batches
+from runtime.atomic import write_bytes
+from runtime.errors import FlowerError
+from runtime.modelfile import ModelInfo
+from runtime.session import Session
+from runtime.version import tool_versions
+
+CHECKED_IMAGES = 16
+TOLERANCE = 1e-3
+"""Largest difference of a logit between PyTorch and the FP32 file. Float rounding gives about 1e-5."""
+
+
+class ExportError(FlowerError):
+    """An export that did not come out right; nothing is written."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One model file and what was measured of it."""
+
+    path: Path
+    info: ModelInfo
+    size: int
+    """Bytes."""
+    comparison: Comparison | None
+    """Against FP32 on the evaluation split; None for FP32 itself, or if nothing was evaluated."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to export, and on which photographs to calibrate and measure."""
+
+    checkpoint: Path
+    output: Path
+    calibration: Split
+    evaluation: Split | None
+    int8: bool
+    method: str = "percentile"
+    report: Callable[[str], None] = print
+
+
+def run(job: Job) -> list[Exported]:
+    """Export as ``job`` says and return the files written: FP32, then INT8 if asked for.
+
+    Raises:
+        ExportError: ONNX does not answer as PyTorch does, or the classes of checkpoint and data differ.
+    """
+    checkpoint = load_checkpoint(job.checkpoint)
+    if checkpoint.classes != job.calibration.classes:
+        raise ExportError(
+            f"{job.checkpoint}: knows {len(checkpoint.classes)} classes ({checkpoint.classes[0]}, …), the data set has "
+            f"{len(job.calibration.classes)} ({job.calibration.classes[0]}, …); give the data it was trained on"
+        )
+    core = build_core(checkpoint)
+    graphs = {"fp32": with_intake(core)}
+    infos = {"fp32": _info(checkpoint, job.checkpoint)}
+    _check_against_torch(checkpoint, graphs["fp32"], infos["fp32"], job)
+    if job.int8:
+        photographs = _photographs(job.calibration, checkpoint)
+        ranges = calibrate(core, photographs, len(job.calibration), job.method)
+        graphs["int8"] = with_intake(quantize(core, ranges, job.method))
+        calibration = {
+            "method": job.method,
+            "split": job.calibration.name,
+            "images": len(job.calibration),
+            "sha256": job.calibration.digest(),
+        }
+        infos["int8"] = replace(infos["fp32"], precision="int8", calibration=calibration)
+        job.report(f"int8     calibrated on {job.calibration.describe()}, {job.method}")
+    comparison = None
+    if job.evaluation is not None:
+        logits = _evaluate(graphs, infos, job.evaluation, checkpoint)
+        for name in infos:
+            measured = {job.evaluation.name: summary(logits[name], job.evaluation)}
+            infos[name] = replace(infos[name], evaluation=measured)
+        if "int8" in logits:
+            comparison = Comparison.of(logits["int8"], logits["fp32"])
+            kept = {
+                **infos["int8"].evaluation[job.evaluation.name],
+                "fp32_top1": infos["fp32"].evaluation[job.evaluation.name]["top1"],
+                "agreement_with_fp32": round(100 * comparison.agreement, 2),
+            }
+            infos["int8"] = replace(infos["int8"], evaluation={job.evaluation.name: kept})
+    exported = []
+    for name, graph in graphs.items():
+        content = finished(graph, infos[name])
+        path = job.output / f"flowers-{checkpoint.architecture}-{name}.onnx"
+        write_bytes(path, content)
+        exported.append(Exported(path, infos[name], len(content), comparison if name == "int8" else None))
+    return exported
+
+
+def _info(checkpoint: Checkpoint, path: Path) -> ModelInfo:
+    return ModelInfo(
+        classes=checkpoint.classes,
+        preprocessing=checkpoint.preprocessing,
+        architecture=checkpoint.architecture,
+        precision="fp32",
+        training={
+            "checkpoint_sha256": sha256_of(path),
+            "recipe": checkpoint.recipe,
+            "metrics": checkpoint.metrics,
+            "provenance": checkpoint.provenance,
+            "versions": checkpoint.versions,
+        },
+        versions=tool_versions("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow"),
+    )
+
+
+def _photographs(split: Split, checkpoint: Checkpoint) -> Iterator[np.ndarray]:
+    return batches(split.paths, checkpoint.preprocessing, CHECKED_IMAGES)
+
+
+def _check_against_torch(checkpoint: Checkpoint, graph: onnx.ModelProto, info: ModelInfo, job: Job) -> None:
+    """Real photographs through PyTorch and through the file must give the same logits."""
+    pixels = next(_photographs(job.calibration.head(CHECKED_IMAGES), checkpoint))
+    expected = torch_logits(checkpoint, pixels)
+    with tempfile.TemporaryDirectory() as folder:
+        session = _opened(graph, info, Path(folder, "fp32.onnx"))
+        worst = float(np.abs(session.logits(pixels) - expected).max())
+    # Written so that NaN fails, too.
+    if not worst <= TOLERANCE:
+        raise ExportError(
+            f"the FP32 file's logits differ from PyTorch's by {worst:.2g} on {len(pixels)} photographs, more than "
+            f"{TOLERANCE:g}; nothing was written; try other versions of torch and onnxruntime"
+        )
+    job.report(f"fp32     same as PyTorch on {len(pixels)} photographs: logits differ by {worst:.1g} at most")
+
+
+def _evaluate(
+    graphs: dict[str, onnx.ModelProto], infos: dict[str, ModelInfo], split: Split, checkpoint: Checkpoint
+) -> dict[str, np.ndarray]:
+    with tempfile.TemporaryDirectory() as folder:
+        sessions: dict[str, Any] = {
+            name: _opened(graph, infos[name], Path(folder, f"{name}.onnx")) for name, graph in graphs.items()
+        }
+        return run_split(sessions, split, checkpoint.preprocessing)
+
+
+def _opened(graph: onnx.ModelProto, info: ModelInfo, path: Path) -> Session:
+    write_bytes(path, finished(graph, info))
+    return Session(path, device="cpu")
