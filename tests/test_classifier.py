@@ -1,0 +1,137 @@
+"""`FlowerClassifier` and the model files it opens."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from runtime import DeviceError, FlowerClassifier, ModelError, ModelInfo, PhotoError
+from runtime.modelfile import PREFIX
+from runtime.session import providers_for
+from tests.tiny_model import INFO, save_tiny_model, tiny_model
+
+RED = np.full((20, 30, 3), (250, 20, 10), dtype=np.uint8)
+BLUE = np.full((20, 30, 3), (10, 20, 250), dtype=np.uint8)
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> FlowerClassifier:
+    return FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"), device="cpu")
+
+
+def test_the_most_probable_come_first(classifier: FlowerClassifier) -> None:
+    predictions = classifier.predict(RED, top=2)
+    assert [prediction.label for prediction in predictions] == ["red", "green"]
+    logits = np.array([250, 20, 10]) / 25
+    assert predictions[0].probability == pytest.approx(np.exp(10) / np.exp(logits).sum(), rel=1e-5)
+    assert len(classifier.predict(RED, top=50)) == 3
+
+
+def test_probabilities_sum_to_one(classifier: FlowerClassifier) -> None:
+    assert classifier.probabilities(RED).sum() == pytest.approx(1)
+
+
+def test_many_photos_keep_their_order_and_errors_their_place(classifier: FlowerClassifier) -> None:
+    answers = [answer for _, answer in classifier.predict_many([RED, b"no photo", BLUE], top=1)]
+    assert isinstance(answers[1], PhotoError)
+    assert [answers[0][0].label, answers[2][0].label] == ["red", "blue"]
+
+
+def test_one_classifier_serves_many_threads(classifier: FlowerClassifier) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda photo: classifier.predict(photo)[0].label, [RED, BLUE] * 20))
+    assert answers == ["red", "blue"] * 20
+
+
+def test_the_model_inside_names_what_it_knows() -> None:
+    classifier = FlowerClassifier(device="cpu")
+    assert len(classifier.classes) == 102
+    assert (classifier.info.precision, classifier.device) == ("int8", "cpu")
+    assert classifier.info.calibration["images"] == 1020
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: available)
+    assert providers_for("cpu") == ["CPUExecutionProvider"]
+    assert providers_for("cuda") == providers_for("auto") == available
+    available.remove("CUDAExecutionProvider")
+    assert providers_for("auto") == ["CPUExecutionProvider"]
+    with pytest.raises(DeviceError, match="onnxruntime-gpu"):
+        providers_for("cuda")
+    with pytest.raises(DeviceError, match="must be one of"):
+        providers_for("toaster")
+
+
+def external(path: Path) -> bytes:
+    """A model whose weights are said to lie in another file."""
+    model = tiny_model()
+    tensor = model.graph.initializer[1]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    return model.SerializeToString()
+
+
+def foreign(path: Path) -> bytes:
+    model = tiny_model()
+    del model.metadata_props[:]
+    return model.SerializeToString()
+
+
+def with_metadata(**values: object) -> bytes:
+    model = tiny_model()
+    metadata = INFO.to_metadata() | {PREFIX + key: json.dumps(value) for key, value in values.items()}
+    helper.set_model_props(model, metadata)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: b"", "empty"),
+        (lambda path: b"no model at all", "not a model"),
+        (lambda path: tiny_model().SerializeToString()[:-200], "not a model"),
+        (external, "not a model"),
+        (foreign, "not made by this toolkit"),
+        (lambda path: tiny_model(size=8).SerializeToString(), "does not fit"),
+        (lambda path: tiny_model(classes=2).SerializeToString(), "does not fit"),
+        (lambda path: with_metadata(format=99), "format"),
+        (lambda path: with_metadata(classes=[]), "class names"),
+        (lambda path: with_metadata(classes=[1, 2, 3]), "class names"),
+        (lambda path: with_metadata(preprocessing=None), "preprocessing"),
+        (lambda path: with_metadata(preprocessing={"size": -1}), "size"),
+    ],
+    ids=range(12),
+)
+def test_files_that_are_no_model_of_ours_are_refused_in_words(make, words: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(make(path))
+    with pytest.raises(ModelError, match=words) as caught:
+        FlowerClassifier(path, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere\.onnx: no such model file"):
+        FlowerClassifier(tmp_path / "nowhere.onnx")
+
+
+def test_metadata_survives_a_round_through_a_file(tmp_path: Path) -> None:
+    changes = {"evaluation": {"test": {"images": 3, "top1": 99.5}}, "versions": {"numpy": "2"}, "classes": ("á", "b", "c")}
+    info = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx", **changes)).info
+    assert (info.evaluation, info.versions, info.classes) == tuple(changes.values())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from(list(INFO.to_metadata())), st.text() | st.sampled_from(["[]", "{}", "null", "1"])))
+def test_any_metadata_gives_an_info_or_a_model_error(changes: dict[str, str]) -> None:
+    try:
+        assert ModelInfo.from_metadata(INFO.to_metadata() | changes).classes
+    except ModelError:
+        pass

@@ -1,0 +1,125 @@
+"""Downloading, from a server on this machine that breaks off."""
+
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from finetune import download
+from finetune.oxford import DataError, read_split
+
+
+class Oxford(HTTPServer):
+    """Serves ``files``, with ranges; hangs up after ``patience`` bytes of an answer."""
+
+    files: dict[str, bytes]
+    patience = 10**9
+    asked: list[str | None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Oxford
+
+    def do_GET(self) -> None:  # noqa: N802
+        content = self.server.files.get(self.path.lstrip("/"))
+        asked = self.headers.get("Range")
+        self.server.asked.append(asked)
+        if content is None:
+            self.send_error(404)
+            return
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        if start >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start:][: self.server.patience])
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Oxford]:
+    server = Oxford(("127.0.0.1", 0), Handler)
+    server.files, server.asked = {}, []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def address(server: Oxford, name: str = "") -> str:
+    return f"http://127.0.0.1:{server.server_port}/{name}"
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def test_a_broken_download_goes_on_where_it_stopped(server: Oxford, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40
+    server.files["file"], server.patience = content, 4000
+    target = tmp_path / "file"
+    for _ in range(2):
+        with pytest.raises(DataError, match="run the same command again"):
+            download.fetch(address(server, "file"), target, md5(content))
+        assert not target.exists()
+    download.fetch(address(server, "file"), target, md5(content))
+    assert target.read_bytes() == content
+    assert server.asked == [None, "bytes=4000-", "bytes=8000-"]
+    download.fetch(address(server, "file"), target, md5(content))
+    assert len(server.asked) == 3
+
+
+def test_what_has_the_wrong_checksum_is_not_kept(server: Oxford, tmp_path: Path) -> None:
+    server.files["file"] = b"something else"
+    with pytest.raises(DataError, match="wrong MD5"):
+        download.fetch(address(server, "file"), tmp_path / "file", md5(b"the real thing"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_network_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be downloaded") as caught:
+        download.fetch("http://127.0.0.1:9/file", tmp_path / "file", "0")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_whole_data_set(server: Oxford, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = dataset / "flowers-102"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        tar.add(source / "jpg", "jpg")
+    server.files = {"102flowers.tgz": buffer.getvalue()}
+    server.files |= {name: (source / name).read_bytes() for name in ("imagelabels.mat", "setid.mat")}
+    monkeypatch.setattr(
+        download, "FILES", {key: (name, md5(server.files[name])) for key, (name, _) in download.FILES.items()}
+    )
+    for _ in range(2):
+        download.ensure_dataset(tmp_path, base_address=address(server))
+    assert read_split(tmp_path, "val").digest() == read_split(dataset, "val").digest()
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("name", ["../outside.jpg", "/tmp/outside.jpg", "jpg/../../outside.jpg"])
+def test_an_archive_cannot_write_outside_its_folder(name: str, tmp_path: Path) -> None:
+    archive = tmp_path / "in" / "evil.tgz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("jpg/fine.jpg"), io.BytesIO())
+        tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    if name.startswith("/"):  # the filter makes absolute names relative, which is safe, too
+        download.unpack_images(archive, archive.parent)
+        assert not Path(name).exists()
+    else:
+        with pytest.raises(DataError, match="cannot be unpacked"):
+            download.unpack_images(archive, archive.parent)
+        assert not (archive.parent / "jpg").exists()
+    assert not (tmp_path / "outside.jpg").exists()

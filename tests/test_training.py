@@ -1,0 +1,186 @@
+"""Training: that it learns, resumes exactly, and says what is wrong."""
+
+import json
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from finetune.checkpoint import CheckpointError, load_checkpoint
+from finetune.cli import main
+from finetune.network import HEAD, PhotoNetwork, WeightsError, load_pretrained, set_trainable, stage_modules
+from finetune.oxford import read_split
+from finetune.photos import TrainingPhotos
+from finetune.recipe import Recipe, RecipeError
+from finetune.training import learning_rate_factor
+from tests.conftest import SHORT
+
+
+def test_a_run_leaves_what_it_promises(run_folder: Path) -> None:
+    assert {path.name for path in run_folder.iterdir()} == {"best.pt", "last.pt", "log.jsonl", "curves.png"}
+    log = [json.loads(line) for line in (run_folder / "log.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in log] == [1, 2]
+    assert all(record["train_loss"] > 0 and record["images_per_second"] > 0 for record in log)
+    with Image.open(run_folder / "curves.png") as image:
+        assert image.width > 500
+
+
+def test_a_checkpoint_carries_all_that_is_needed_to_use_it(run_folder: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    assert len(checkpoint.classes) == 4
+    assert checkpoint.preprocessing.size == 64
+    assert Recipe.from_dict(checkpoint.recipe).epochs == 2
+    assert checkpoint.metrics["val_images"] == 12
+    assert checkpoint.provenance["weights"] == "resnet50.pth"
+    assert checkpoint.versions["torch"] == metadata.version("torch")
+    with torch.no_grad():
+        assert checkpoint.network()(torch.zeros((1, 64, 64, 3), dtype=torch.uint8)).shape == (1, 4)
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    run_folder: Path, dataset: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT]
+
+    def pull_the_plug(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        # The end of an epoch's bookkeeping, after last.pt is written.
+        context.setattr("finetune.training.draw_curves", pull_the_plug)
+        assert main(arguments) == 130
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
+    assert main([*arguments, "--resume"]) == 0
+    for part in ("network", "averaged"):
+        once, twice = (torch.load(folder / "last.pt", weights_only=True)[part] for folder in (run_folder, tmp_path))
+        assert once.keys() == twice.keys()
+        assert all(torch.equal(once[name], twice[name]) for name in once)
+
+
+def test_resuming_something_else_is_refused(
+    run_folder: Path, dataset: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(run_folder), *SHORT]
+    assert main([*arguments, "--resume", "--seed", "7"]) == 1
+    assert "began with seed 0, not 7" in capsys.readouterr().err
+    assert main(arguments) == 1
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def log_of(output: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+
+
+PLAIN = ("--mixup", "0", "--augmentation", "none", "--erasing", "0", "--label-smoothing", "0", "--average-decay", "0")
+
+
+def test_training_lowers_the_loss(dataset: Path, weights: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT, *PLAIN]
+    assert main([*arguments, "--epochs", "5", "--freeze", "0", "--unfreeze-every", "0", "--lr", "0.001"]) == 0
+    assert log_of(tmp_path)[-1]["train_loss"] < 0.8 * log_of(tmp_path)[0]["train_loss"]
+
+
+def test_the_probe_recognises_flowers_it_has_not_seen(dataset: Path, weights: Path, tmp_path: Path) -> None:
+    """Even a random network's features tell four colours apart; training at a rate of next to nothing leaves the probe."""
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT, *PLAIN]
+    assert main([*arguments, "--epochs", "1", "--freeze", "5", "--head-lr", "1e-9"]) == 0
+    assert log_of(tmp_path)[0]["val_top1"] >= 0.6
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT]
+    assert main([*arguments, "--optimizer", "sgd", "--lr", "1e30", "--head-lr", "1e30", "--warmup-epochs", "0"]) == 1
+    assert "learning rate" in capsys.readouterr().err
+
+
+def test_frozen_stages_stay_as_they_are() -> None:
+    network = PhotoNetwork(4)
+    set_trainable(network, 3)
+    for stage in range(HEAD + 1):
+        for module in stage_modules(network, stage):
+            assert module.training == (stage >= 3)
+            assert all(parameter.requires_grad == (stage >= 3) for parameter in module.parameters())
+
+
+def test_stages_join_one_after_another() -> None:
+    recipe = Recipe(freeze=2, unfreeze_every=2, head="probe")
+    assert [recipe.first_trained_stage(epoch) for epoch in range(7)] == [4, 4, 3, 3, 2, 2, 2]
+    assert replace(recipe, head="random").first_trained_stage(0) == HEAD
+    assert replace(recipe, unfreeze_every=0).first_trained_stage(0) == 2
+
+
+def test_the_rate_rises_then_falls() -> None:
+    recipe = Recipe(epochs=10, warmup_epochs=2)
+    factors = [learning_rate_factor(step, 5, recipe) for step in range(50)]
+    assert factors[9] == 1
+    assert factors[:10] == sorted(factors[:10])
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    assert 0 < factors[-1] < 0.01
+
+
+def test_augmentation_depends_on_seed_epoch_and_index_alone(dataset: Path) -> None:
+    photos = TrainingPhotos(read_split(dataset, "train"), Recipe(size=64))
+    first = photos[3, 5][0]
+    torch.manual_seed(99)
+    assert torch.equal(photos[3, 5][0], first)
+    assert not torch.equal(photos[4, 5][0], first)
+    assert (first.shape, first.dtype) == ((64, 64, 3), torch.uint8)
+
+
+def test_bytes_mean_the_same_as_imagenets_normalisation(weights: Path) -> None:
+    """Away from the edges, the moved means change nothing: the first stage's output is torchvision's."""
+    network, plain = PhotoNetwork(4).eval(), PhotoNetwork(1000).eval()
+    load_pretrained(network, weights)
+    plain.resnet.load_state_dict(torch.load(weights, weights_only=True))
+    image = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8, generator=torch.manual_seed(0))
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normalised = ((image / 255 - mean) / std).permute(0, 3, 1, 2)
+    zeroed = (image.permute(0, 3, 1, 2).float() - 115) / network.std
+    with torch.no_grad():
+        expected = plain.resnet.bn1(plain.resnet.conv1(normalised))
+        found = network.resnet.bn1(network.resnet.conv1(zeroed))
+    assert torch.allclose(found[..., 2:-2, 2:-2], expected[..., 2:-2, 2:-2], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no weights", {"conv1.weight": torch.zeros(3)}, {"a": "b"}, [1, 2], {"conv1.weight": np.float64(1)}]
+)
+def test_files_that_are_no_weights_are_refused_in_words(content: object, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(WeightsError) as caught:
+        load_pretrained(PhotoNetwork(4), path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(CheckpointError):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_that_carries_code_is_not_run(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+            return Path.touch, (tmp_path / "exploded",)
+
+    torch.save({"format": Bomb()}, tmp_path / "bomb.pt")
+    with pytest.raises(CheckpointError, match="could run code"):
+        load_checkpoint(tmp_path / "bomb.pt")
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("values", [{"epochs": 0}, {"optimizer": "magic"}, {"freeze": 9}, {"lr": -1.0}, {"mixup": -0.1}])
+def test_recipes_that_make_no_sense_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(RecipeError):
+        Recipe.from_dict(values)
+
+
+def test_a_data_set_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(tmp_path)]) == 1
+    assert "--download" in capsys.readouterr().err
