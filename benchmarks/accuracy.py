@@ -29,7 +29,7 @@ def torch_logits(checkpoint: Checkpoint, split: Split) -> np.ndarray:
 
 
 def figures(logits: np.ndarray, split: Split, reference: np.ndarray | None) -> dict[str, Any]:
-    """Top-1, top-5 and mean per-class accuracy with 95 % intervals, and the distance to ``reference``; shares 0 to 1."""
+    """Top-1, top-5 and mean per-class accuracy with 95 % intervals, and the distance to ``reference``, as shares."""
     first, five = hits(logits, split.labels), hits(logits, split.labels, 5)
     result: dict[str, Any] = {
         "top1": float(first.mean()),

@@ -5,7 +5,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from runtime.session import default_threads
 from runtime.version import tool_versions
 
 FEATURES = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
@@ -21,7 +20,6 @@ def describe_machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "features": [feature for feature in FEATURES if feature in flags],
         "cores": os.cpu_count(),
-        "threads_used": default_threads(),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "versions": tool_versions("onnxruntime", "torch", "numpy", "pillow"),
     }

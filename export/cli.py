@@ -45,7 +45,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--calibration-images", type=int, metavar="N", help="validation photographs to calibrate on (default: all)"
     )
     parser.add_argument(
-        "--evaluate", choices=(*SPLITS, "none"), default="test", help="split to measure the files on (default: test)"
+        "--evaluate",
+        choices=(*SPLITS, "none"),
+        default="test",
+        help="split to measure the files on, besides validation (default: test)",
     )
     parser.add_argument("--evaluation-images", type=int, metavar="N", help="photographs of it (default: all)")
     return parser
@@ -68,8 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report=lambda line: print(line, flush=True),
         )
         exported = run(job)
-        if evaluation is not None:
-            print(f"measured on {evaluation.describe()}")
+        print(f"measured on {(evaluation or job.calibration).describe()}")
         print(table(exported))
     except FlowerError as error:
         print(f"export: {error}", file=sys.stderr)
@@ -84,10 +86,9 @@ def table(exported: Sequence[Exported]) -> str:
     """What was exported, a column a file."""
     rows = [("", *(item.info.precision.upper() for item in exported))]
     rows.append(("size", *(f"{item.size / 1e6:.1f} MB" for item in exported)))
-    measured = [next(iter(item.info.evaluation.values()), None) for item in exported]
+    measured = [list(item.info.evaluation.values())[-1] for item in exported]
     for key, label in (("top1", "top-1"), ("top5", "top-5"), ("mean_per_class", "mean per class")):
-        if all(measured):
-            rows.append((label, *(f"{figures[key]:.2f} %" for figures in measured if figures)))
+        rows.append((label, *(f"{figures[key]:.2f} %" for figures in measured)))
     compared = [item.comparison for item in exported]
     if any(compared):
         for label, cells in (

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +12,7 @@ from export.calibration import calibrate
 from export.evaluation import Comparison, run_split, summary
 from export.graph import build_core, finished, torch_logits, with_intake
 from export.int8 import quantize
+from export.temperature import fit_temperature
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
 from finetune.oxford import Split
 from finetune.photos import batches
@@ -40,7 +40,7 @@ class Exported:
     size: int
     """Bytes."""
     comparison: Comparison | None
-    """Against FP32 on the evaluation split; None for FP32 itself, or if nothing was evaluated."""
+    """Against FP32 on the split that was measured last; None for FP32 itself."""
 
 
 @dataclass(frozen=True)
@@ -84,26 +84,19 @@ def run(job: Job) -> list[Exported]:
         }
         infos["int8"] = replace(infos["fp32"], precision="int8", calibration=calibration)
         job.report(f"int8     calibrated on {job.calibration.describe()}, {job.method}")
-    comparison = None
+    # On the calibration photographs first: the temperature is a choice, and choices are made on validation.
+    logits = _measure(graphs, infos, job.calibration, checkpoint)
+    for name in infos:
+        infos[name] = replace(infos[name], temperature=fit_temperature(logits[name], job.calibration.labels))
     if job.evaluation is not None:
-        logits = _evaluate(graphs, infos, job.evaluation, checkpoint)
-        for name in infos:
-            measured = {job.evaluation.name: summary(logits[name], job.evaluation)}
-            infos[name] = replace(infos[name], evaluation=measured)
-        if "int8" in logits:
-            comparison = Comparison.of(logits["int8"], logits["fp32"])
-            kept = {
-                **infos["int8"].evaluation[job.evaluation.name],
-                "fp32_top1": infos["fp32"].evaluation[job.evaluation.name]["top1"],
-                "agreement_with_fp32": round(100 * comparison.agreement, 2),
-            }
-            infos["int8"] = replace(infos["int8"], evaluation={job.evaluation.name: kept})
+        logits = _measure(graphs, infos, job.evaluation, checkpoint)
     exported = []
     for name, graph in graphs.items():
         content = finished(graph, infos[name])
         path = job.output / f"flowers-{checkpoint.architecture}-{name}.onnx"
         write_bytes(path, content)
-        exported.append(Exported(path, infos[name], len(content), comparison if name == "int8" else None))
+        comparison = Comparison.of(logits[name], logits["fp32"]) if name != "fp32" else None
+        exported.append(Exported(path, infos[name], len(content), comparison))
     return exported
 
 
@@ -144,14 +137,20 @@ def _check_against_torch(checkpoint: Checkpoint, graph: onnx.ModelProto, info: M
     job.report(f"fp32     same as PyTorch on {len(pixels)} photographs: logits differ by {worst:.1g} at most")
 
 
-def _evaluate(
+def _measure(
     graphs: dict[str, onnx.ModelProto], infos: dict[str, ModelInfo], split: Split, checkpoint: Checkpoint
 ) -> dict[str, np.ndarray]:
+    """Run all graphs on ``split``, write their accuracy into ``infos``, and return their logits."""
     with tempfile.TemporaryDirectory() as folder:
-        sessions: dict[str, Any] = {
-            name: _opened(graph, infos[name], Path(folder, f"{name}.onnx")) for name, graph in graphs.items()
-        }
-        return run_split(sessions, split, checkpoint.preprocessing)
+        sessions = {name: _opened(graph, infos[name], Path(folder, f"{name}.onnx")) for name, graph in graphs.items()}
+        logits = run_split(sessions, split, checkpoint.preprocessing)
+    for name, info in infos.items():
+        measured = summary(logits[name], split)
+        if name != "fp32":
+            measured["fp32_top1"] = summary(logits["fp32"], split)["top1"]
+            measured["agreement_with_fp32"] = round(100 * Comparison.of(logits[name], logits["fp32"]).agreement, 2)
+        infos[name] = replace(info, evaluation={**info.evaluation, split.name: measured})
+    return logits
 
 
 def _opened(graph: onnx.ModelProto, info: ModelInfo, path: Path) -> Session:

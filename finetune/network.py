@@ -88,7 +88,7 @@ def set_trainable(network: PhotoNetwork, first_stage: int) -> None:
 
 
 def load_pretrained(network: PhotoNetwork, weights: Path | None) -> str:
-    """Load ImageNet weights, which expect ImageNet's mean and standard deviation, into all but the head; return their name.
+    """Load ImageNet weights, which expect ImageNet's mean and standard deviation, into all but the head.
 
     Args:
         network: is changed in place.

@@ -169,7 +169,7 @@ def _train_epoch(run: Run, state: State, loader: DataLoader[Any], epoch: int) ->
             if not math.isfinite(value):
                 raise TrainingError(
                     f"the loss became {value} in epoch {epoch + 1}, step {index + 1}; usual causes: a learning rate "
-                    f"that is too high (--lr, --head-lr), or damaged weights; {run.output} keeps the last good checkpoint"
+                    f"that is too high (--lr, --head-lr), or damaged weights; {run.output} keeps the last good state"
                 )
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -21,7 +21,7 @@ class Prediction:
     index: int
     """Its position in `FlowerClassifier.classes`."""
     probability: float
-    """The network's softmax output, 0 to 1."""
+    """Softmax of the logits divided by the model's temperature, 0 to 1."""
 
 
 class FlowerClassifier:
@@ -89,7 +89,8 @@ class FlowerClassifier:
 
     def probabilities(self, photo: Photo) -> np.ndarray:
         """The probability of every class: float32, shape (classes,), in the order of `classes`."""
-        return softmax(self._session.logits(self.info.preprocessing(photo)[np.newaxis]))[0]
+        logits = self._session.logits(self.info.preprocessing(photo)[np.newaxis])
+        return softmax(logits / np.float32(self.info.temperature))[0]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

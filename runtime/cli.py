@@ -131,7 +131,7 @@ def _bar(share: float, width: int = 24) -> str:
     eighths = round(share * width * 8)
     bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
     try:
-        bar.encode(sys.stdout.encoding or "ascii")
+        bar.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return "#" * round(share * width)
     return bar.rstrip()
@@ -144,7 +144,7 @@ def _complain(error: FlowerError) -> None:
 def _printable(text: str) -> str:
     """``text`` on one line, without control characters, in what the terminal's encoding can show."""
     clean = "".join(letter if letter.isprintable() else "�" for letter in text)
-    encoding = sys.stdout.encoding or "ascii"
+    encoding = sys.stdout.encoding or "utf-8"
     return clean.encode(encoding, "replace").decode(encoding)
 
 

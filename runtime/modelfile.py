@@ -37,6 +37,8 @@ class ModelInfo:
     """For example ``resnet50``."""
     precision: str = ""
     """``fp32`` or ``int8``."""
+    temperature: float = 1.0
+    """What logits are divided by before softmax, so that probabilities are neither too sure nor too shy."""
     evaluation: dict[str, Any] = field(default_factory=dict)
     """Split → how it was measured at export: number of images, top-1 in percent, and what it was compared with."""
     calibration: dict[str, Any] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class ModelInfo:
             "preprocessing": self.preprocessing.to_dict(),
             "architecture": self.architecture,
             "precision": self.precision,
+            "temperature": self.temperature,
             "evaluation": self.evaluation,
             "calibration": self.calibration,
             "training": self.training,
@@ -92,12 +95,16 @@ class ModelInfo:
         preprocessing = values.get("preprocessing")
         if not isinstance(preprocessing, dict):
             raise ModelError(f"{name}: its metadata holds no preprocessing; export it again")
+        temperature = values.get("temperature", 1.0)
+        if not (isinstance(temperature, int | float) and 0.01 <= temperature <= 100):
+            raise ModelError(f"{name}: its metadata holds an impossible temperature; export it again")
         notes = {key: values.get(key) for key in ("evaluation", "calibration", "training", "versions")}
         return cls(
             classes=tuple(classes),
             preprocessing=Preprocessing.from_dict(preprocessing),
             architecture=str(values.get("architecture", "")),
             precision=str(values.get("precision", "")),
+            temperature=float(temperature),
             **{key: value if isinstance(value, dict) else {} for key, value in notes.items()},
         )
 

@@ -15,7 +15,12 @@ COLOURS = ("crimson", "gold", "orchid", "white", "darkorange", "slateblue", "hot
 
 
 def draw_dataset(
-    root: Path, *, classes: int = 4, per_split: tuple[int, int, int] = (6, 3, 3), side: int = 96, three_files: bool = False
+    root: Path,
+    *,
+    classes: int = 4,
+    per_split: tuple[int, int, int] = (6, 3, 3),
+    side: int = 96,
+    three_files: bool = False,
 ) -> Path:
     """Draw a data set at ``root/flowers-102`` and return ``root``, which is what ``--data`` takes.
 
@@ -60,7 +65,9 @@ def draw_flower(kind: int, random: np.random.Generator, side: int) -> Image.Imag
         angle = 2 * math.pi * petal / petals + random.uniform(-0.1, 0.1)
         x, y = centre_x + reach * math.cos(angle), centre_y + reach * math.sin(angle)
         radius = reach * 2.2 / math.sqrt(petals)
-        draw.ellipse((x - radius / 2, y - radius / 2, x + radius / 2, y + radius / 2), fill=COLOURS[kind], outline="black")
+        draw.ellipse(
+            (x - radius / 2, y - radius / 2, x + radius / 2, y + radius / 2), fill=COLOURS[kind], outline="black"
+        )
     core = reach / 2
     draw.ellipse((centre_x - core, centre_y - core, centre_x + core, centre_y + core), fill="saddlebrown")
     return image

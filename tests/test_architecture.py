@@ -15,7 +15,13 @@ MAY_IMPORT = {
     "benchmarks": {"runtime", "finetune", "export", "benchmarks"},
 }
 DEVICE_LIBRARIES = {"numpy", "PIL", "onnxruntime"}
-DATA_AND_CHECKPOINT = {"finetune.accuracy", "finetune.checkpoint", "finetune.network", "finetune.oxford", "finetune.photos"}
+DATA_AND_CHECKPOINT = {
+    "finetune.accuracy",
+    "finetune.checkpoint",
+    "finetune.network",
+    "finetune.oxford",
+    "finetune.photos",
+}
 
 
 def imports(package: str) -> dict[str, set[str]]:

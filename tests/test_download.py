@@ -25,7 +25,7 @@ class Oxford(HTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Oxford
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         content = self.server.files.get(self.path.lstrip("/"))
         asked = self.headers.get("Range")
         self.server.asked.append(asked)
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content[start:][: self.server.patience])
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 

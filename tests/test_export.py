@@ -12,6 +12,7 @@ import pytest
 from export.cli import main
 from export.evaluation import Comparison
 from export.graph import build_core, torch_logits, with_intake
+from export.temperature import cross_entropy, fit_temperature
 from finetune.checkpoint import load_checkpoint, sha256_of
 from finetune.oxford import read_split
 from finetune.photos import batches
@@ -63,9 +64,20 @@ def test_files_describe_themselves(exported: Path, run_folder: Path, dataset: Pa
         "sha256": read_split(dataset, "val").digest(),
     }
     assert fp32.calibration == {}
-    assert int8.evaluation["test"].keys() >= {"images", "top1", "fp32_top1", "agreement_with_fp32"}
+    for split in ("val", "test"):
+        assert int8.evaluation[split].keys() >= {"images", "top1", "fp32_top1", "agreement_with_fp32"}
     assert int8.training["checkpoint_sha256"] == sha256_of(run_folder / "best.pt")
     assert int8.versions["onnxruntime"] == onnxruntime.__version__
+
+
+def test_the_temperature_is_that_of_least_surprise() -> None:
+    random = np.random.default_rng(0)
+    logits = 3 * random.standard_normal((4000, 10))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (probabilities.cumsum(axis=1) > random.random((4000, 1))).argmax(axis=1)
+    assert fit_temperature(logits, labels) == pytest.approx(1, abs=0.05)
+    assert fit_temperature(logits * 4, labels) == pytest.approx(4, rel=0.05)
+    assert cross_entropy(np.zeros((5, 10)), np.arange(5)) == pytest.approx(np.log(10))
 
 
 def test_files_hold_no_paths_of_this_machine(exported: Path, run_folder: Path) -> None:
@@ -109,14 +121,17 @@ def test_other_calibrations(method: str, run_folder: Path, dataset: Path, tmp_pa
     arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(tmp_path)]
     assert main([*arguments, "--calibrate", method, "--calibration-images", "4", "--evaluate", "none"]) == 0
     info = FlowerClassifier(tmp_path / NAMES[1]).info
-    assert (info.calibration["method"], info.calibration["images"], info.evaluation) == (method, 4, {})
+    assert (info.calibration["method"], info.calibration["images"], list(info.evaluation)) == (method, 4, ["val"])
 
 
 def test_a_checkpoint_with_other_classes_is_refused(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = draw_dataset(tmp_path, classes=3, per_split=(1, 1, 1))
-    assert main(["--checkpoint", str(run_folder / "best.pt"), "--data", str(other), "--output", str(tmp_path / "out")]) == 1
+    assert (
+        main(["--checkpoint", str(run_folder / "best.pt"), "--data", str(other), "--output", str(tmp_path / "out")])
+        == 1
+    )
     error = capsys.readouterr().err
     assert "knows 4 classes" in error
     assert len(error.splitlines()) == 1

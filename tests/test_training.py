@@ -85,7 +85,7 @@ def test_training_lowers_the_loss(dataset: Path, weights: Path, tmp_path: Path) 
 
 
 def test_the_probe_recognises_flowers_it_has_not_seen(dataset: Path, weights: Path, tmp_path: Path) -> None:
-    """Even a random network's features tell four colours apart; training at a rate of next to nothing leaves the probe."""
+    """Even a random network's features tell four colours apart; a rate of next to nothing leaves the probe as it is."""
     arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT, *PLAIN]
     assert main([*arguments, "--epochs", "1", "--freeze", "5", "--head-lr", "1e-9"]) == 0
     assert log_of(tmp_path)[0]["val_top1"] >= 0.6
@@ -149,7 +149,8 @@ def test_bytes_mean_the_same_as_imagenets_normalisation(weights: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no weights", {"conv1.weight": torch.zeros(3)}, {"a": "b"}, [1, 2], {"conv1.weight": np.float64(1)}]
+    "content",
+    [b"", b"no weights", {"conv1.weight": torch.zeros(3)}, {"a": "b"}, [1, 2], {"conv1.weight": np.float64(1)}],
 )
 def test_files_that_are_no_weights_are_refused_in_words(content: object, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
@@ -175,7 +176,9 @@ def test_a_checkpoint_that_carries_code_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "exploded").exists()
 
 
-@pytest.mark.parametrize("values", [{"epochs": 0}, {"optimizer": "magic"}, {"freeze": 9}, {"lr": -1.0}, {"mixup": -0.1}])
+@pytest.mark.parametrize(
+    "values", [{"epochs": 0}, {"optimizer": "magic"}, {"freeze": 9}, {"lr": -1.0}, {"mixup": -0.1}]
+)
 def test_recipes_that_make_no_sense_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(RecipeError):
         Recipe.from_dict(values)

@@ -1,0 +1,79 @@
+"""``python -m benchmarks``: the command line of measuring."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.measure import Plan, measure
+from benchmarks.report import write_report
+from finetune.oxford import SPLITS, read_split
+from runtime.errors import FlowerError
+from runtime.session import default_threads
+
+EXAMPLES = """\
+examples:
+  python -m benchmarks                                  what python -m export left in runs/flowers
+  python -m benchmarks --checkpoint best.pt --models fp32.onnx int8.onnx --data data --output report
+  python -m benchmarks --limit 50 --rounds 10           a quick look
+
+Leave the machine to itself while it runs. Writes report.md, report.json, report.html and the plots to --output.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m benchmarks``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure accuracy, speed, memory, size and cold start of a checkpoint and its exports.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    folder = Path("runs/flowers")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help=f"(default: {folder / 'best.pt'} if it exists)")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        nargs="+",
+        default=[folder / f"flowers-resnet50-{precision}.onnx" for precision in ("fp32", "int8")],
+        metavar="FILE",
+        help="model files, the reference for speed first (default: FP32 and INT8 in runs/flowers)",
+    )
+    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
+    parser.add_argument("--split", choices=tuple(SPLITS), default="test", help="(default: test)")
+    parser.add_argument("--limit", type=int, metavar="N", help="photographs of it (default: all)")
+    parser.add_argument("--rounds", type=int, default=200, metavar="N", help="interleaved rounds (default: 200)")
+    parser.add_argument(
+        "--threads", type=int, default=default_threads(), metavar="N", help="CPU threads (default: all cores allowed)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/report"), metavar="DIR", help="(default: runs/report)"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``python -m benchmarks`` and return its exit status."""
+    options = build_parser().parse_args(arguments)
+    usual = Path("runs/flowers/best.pt")
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        plan = Plan(
+            checkpoint=options.checkpoint or (usual if usual.is_file() else None),
+            models=tuple(options.models),
+            split=read_split(options.data, options.split).head(options.limit),
+            rounds=options.rounds,
+            threads=options.threads,
+            command=shlex.join(["python", "-m", "benchmarks", *given]),
+        )
+        paths = write_report(measure(plan), options.output)
+    except FlowerError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("benchmarks: stopped; nothing was written", file=sys.stderr)
+        return 130
+    for path in paths:
+        print(path)
+    return 0

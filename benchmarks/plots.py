@@ -1,0 +1,101 @@
+"""The report's plots, as PNG."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+COLOURS = ("#8a8f98", "#4c78a8", "#e45756", "#72b7b2", "#f58518")
+
+
+def accuracy_plot(models: Sequence[Mapping[str, Any]]) -> bytes:
+    """Top-1, top-5 and mean per-class accuracy of each model, with intervals."""
+    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.75 * len(models)), layout="constrained")
+    measures = (("top1", "top-1"), ("top5", "top-5"), ("mean_per_class", "mean per class"))
+    for row, model in enumerate(models):
+        for column, (key, label) in enumerate(measures):
+            value = 100 * model["accuracy"][key]
+            low, high = (100 * bound for bound in model["accuracy"][f"{key}_interval"])
+            place = row + 0.22 * (column - 1)
+            axes.errorbar(
+                value,
+                place,
+                xerr=[[max(0.0, value - low)], [max(0.0, high - value)]],
+                fmt="os^"[column],
+                color=COLOURS[column + 1],
+                capsize=4,
+                label=label if row == 0 else None,
+            )
+            axes.annotate(
+                f"{value:.2f}", (value, place), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8
+            )
+    axes.set_yticks(range(len(models)), [model["name"] for model in models])
+    axes.set_ylim(len(models) - 0.5, -0.6)
+    axes.set(xlabel="% of the photographs, with 95 % intervals", title="Accuracy")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return _png(figure)
+
+
+def latency_plot(milliseconds: Mapping[str, np.ndarray]) -> bytes:
+    """The distribution of each model's latency."""
+    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.6 * len(milliseconds)), layout="constrained")
+    names = list(milliseconds)
+    boxes = axes.boxplot(
+        [milliseconds[name] for name in names],
+        orientation="horizontal",
+        widths=0.6,
+        patch_artist=True,
+        showfliers=False,
+        whis=(5, 95),
+        medianprops={"color": "black"},
+    )
+    for box, colour in zip(boxes["boxes"], COLOURS, strict=False):
+        box.set_facecolor(colour)
+    for row, name in enumerate(names, start=1):
+        median = float(np.median(milliseconds[name]))
+        axes.annotate(
+            f"{median:.1f} ms", (median, row), xytext=(0, 13), textcoords="offset points", ha="center", fontsize=8
+        )
+    axes.set_yticks(range(1, len(names) + 1), names)
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set(xlabel="milliseconds a photograph; box: quartiles, whiskers: p5 to p95", title="Latency of the network")
+    axes.grid(axis="x", alpha=0.3)
+    return _png(figure)
+
+
+def confusion_plot(table: np.ndarray, name: str) -> bytes:
+    """The confusion matrix in shares of the true class; what is right is left out, so that the mistakes show."""
+    shares = table / np.maximum(1, table.sum(axis=1, keepdims=True))
+    np.fill_diagonal(shares, 0)
+    figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
+    image = axes.imshow(100 * shares, cmap="magma_r", interpolation="nearest", vmin=0)
+    figure.colorbar(image, label="% of the class's photographs")
+    axes.set(xlabel="answer (class number)", ylabel="true class (number)", title=f"Mistakes of {name}")
+    return _png(figure)
+
+
+def per_class_plot(shares: np.ndarray, name: str) -> bytes:
+    """How many classes are recognised how well."""
+    figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
+    axes.hist(
+        100 * shares[~np.isnan(shares)], bins=np.linspace(0, 100, 21).tolist(), color=COLOURS[1], edgecolor="white"
+    )
+    axes.set(xlabel="accuracy within the class, %", ylabel="classes", title=f"Classes by accuracy, {name}")
+    axes.grid(axis="y", alpha=0.3)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    return buffer.getvalue()
