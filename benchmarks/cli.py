@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.measure import Plan, measure
 from benchmarks.report import write_report
 from finetune.oxford import SPLITS, read_split
-from runtime.errors import FlowerError
+from runtime.commandline import guarded, positive_int
 from runtime.session import default_threads
 
 EXAMPLES = """\
@@ -42,10 +42,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
     parser.add_argument("--split", choices=tuple(SPLITS), default="test", help="(default: test)")
-    parser.add_argument("--limit", type=int, metavar="N", help="photographs of it (default: all)")
-    parser.add_argument("--rounds", type=int, default=200, metavar="N", help="interleaved rounds (default: 200)")
+    parser.add_argument("--limit", type=positive_int, metavar="N", help="photographs of it (default: all)")
     parser.add_argument(
-        "--threads", type=int, default=default_threads(), metavar="N", help="CPU threads (default: all cores allowed)"
+        "--rounds", type=positive_int, default=200, metavar="N", help="interleaved rounds (default: 200)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive_int,
+        default=default_threads(),
+        metavar="N",
+        help="CPU threads (default: all cores allowed)",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("runs/report"), metavar="DIR", help="(default: runs/report)"
@@ -56,24 +62,20 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m benchmarks`` and return its exit status."""
     options = build_parser().parse_args(arguments)
-    usual = Path("runs/flowers/best.pt")
     given = sys.argv[1:] if arguments is None else arguments
-    try:
-        plan = Plan(
-            checkpoint=options.checkpoint or (usual if usual.is_file() else None),
-            models=tuple(options.models),
-            split=read_split(options.data, options.split).head(options.limit),
-            rounds=options.rounds,
-            threads=options.threads,
-            command=shlex.join(["python", "-m", "benchmarks", *given]),
-        )
-        paths = write_report(measure(plan), options.output)
-    except FlowerError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("benchmarks: stopped; nothing was written", file=sys.stderr)
-        return 130
-    for path in paths:
+    command = shlex.join(["python", "-m", "benchmarks", *given])
+    return guarded("benchmarks", lambda: _benchmark(options, command), stopped="nothing was written")
+
+
+def _benchmark(options: argparse.Namespace, command: str) -> None:
+    usual = Path("runs/flowers/best.pt")
+    plan = Plan(
+        checkpoint=options.checkpoint or (usual if usual.is_file() else None),
+        models=tuple(options.models),
+        split=read_split(options.data, options.split).head(options.limit),
+        rounds=options.rounds,
+        threads=options.threads,
+        command=command,
+    )
+    for path in write_report(measure(plan), options.output):
         print(path)
-    return 0

@@ -1,14 +1,13 @@
 """``python -m export``: the command line of exporting."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from export.calibration import METHODS
 from export.pipeline import Exported, Job, run
-from finetune.oxford import SPLITS, read_split
-from runtime.errors import FlowerError
+from finetune.oxford import read_split
+from runtime.commandline import guarded, positive_int
 
 EXAMPLES = """\
 examples:
@@ -42,44 +41,43 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"how activation ranges are found: {', '.join(METHODS)} (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--calibration-images", type=int, metavar="N", help="validation photographs to calibrate on (default: all)"
+        "--calibration-images",
+        type=positive_int,
+        metavar="N",
+        help="validation photographs to calibrate on (default: all)",
     )
     parser.add_argument(
         "--evaluate",
-        choices=(*SPLITS, "none"),
+        choices=("test", "train", "none"),
         default="test",
         help="split to measure the files on, besides validation (default: test)",
     )
-    parser.add_argument("--evaluation-images", type=int, metavar="N", help="photographs of it (default: all)")
+    parser.add_argument("--evaluation-images", type=positive_int, metavar="N", help="photographs of it (default: all)")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m export`` and return its exit status."""
     options = build_parser().parse_args(arguments)
-    try:
-        evaluation = None
-        if options.evaluate != "none":
-            evaluation = read_split(options.data, options.evaluate).head(options.evaluation_images)
-        job = Job(
-            checkpoint=options.checkpoint,
-            output=options.output or options.checkpoint.parent,
-            calibration=read_split(options.data, "val").head(options.calibration_images),
-            evaluation=evaluation,
-            int8=options.quantize == "int8",
-            method=options.calibrate,
-            report=lambda line: print(line, flush=True),
-        )
-        exported = run(job)
-        print(f"measured on {(evaluation or job.calibration).describe()}")
-        print(table(exported))
-    except FlowerError as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("export: stopped; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return guarded("export", lambda: _export(options), stopped="nothing was written")
+
+
+def _export(options: argparse.Namespace) -> None:
+    evaluation = None
+    if options.evaluate != "none":
+        evaluation = read_split(options.data, options.evaluate).head(options.evaluation_images)
+    job = Job(
+        checkpoint=options.checkpoint,
+        output=options.output or options.checkpoint.parent,
+        calibration=read_split(options.data, "val").head(options.calibration_images),
+        evaluation=evaluation,
+        int8=options.quantize == "int8",
+        method=options.calibrate,
+        report=lambda line: print(line, flush=True),
+    )
+    exported = run(job)
+    print(f"measured on {(evaluation or job.calibration).describe()}")
+    print(table(exported))
 
 
 def table(exported: Sequence[Exported]) -> str:

@@ -40,7 +40,11 @@ def quantize(core: onnx.ModelProto, ranges: TensorsData, method: str) -> onnx.Mo
             weight_type=QuantType.QInt8,
             calibrate_method=METHODS[method],
             calibration_cache_path=cache,
-            extra_options={"TensorQuantOverrides": {PIXELS: [pixel_rule]}},
+            extra_options={
+                "TensorQuantOverrides": {PIXELS: [pixel_rule]},
+                # The head multiplies in INT8 but answers in float: 256 steps for all logits would make ties.
+                "OpTypesToExcludeOutputQuantization": ["Gemm"],
+            },
         )
         return onnx.load(quantized)
 

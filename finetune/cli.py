@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,18 +11,19 @@ from finetune.checkpoint import sha256_of
 from finetune.download import ensure_dataset
 from finetune.hardware import Hardware
 from finetune.network import PhotoNetwork, load_pretrained
-from finetune.oxford import DataError, find_folder, read_split
+from finetune.oxford import read_split
 from finetune.photos import stream
 from finetune.probe import fit_head
 from finetune.recipe import Recipe
 from finetune.training import LAST, Run, State, load_state, new_state, train
+from runtime.commandline import guarded, positive_int
 from runtime.errors import FlowerError
 from runtime.preprocessing import FILTERS, Preprocessing
 from runtime.version import tool_versions
 
 EXAMPLES = """\
 examples:
-  python -m finetune --data data --download          fetch Oxford 102 Flowers (345 MB) and fine-tune
+  python -m finetune                                  fetch Oxford 102 Flowers and ImageNet weights, fine-tune
   python -m finetune --data data --weights resnet50.pth --output runs/flowers
   python -m finetune --data data --output runs/flowers --resume
   python -m finetune --data data --epochs 2 --size 128       a quick look
@@ -64,19 +64,26 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     data = parser.add_argument_group("data and weights")
-    data.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
-    data.add_argument("--download", action="store_true", help="fetch the data set to --data if it is not there")
+    data.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="the data set; downloaded to here if it is not there, 345 MB (default: data)",
+    )
     data.add_argument(
         "--weights",
         type=Path,
         metavar="FILE",
         help="ImageNet weights, a resnet50 state dict (default: torchvision's)",
     )
-    data.add_argument("--limit", type=int, metavar="N", help="use only N images of each split, to try things out")
+    data.add_argument(
+        "--limit", type=positive_int, metavar="N", help="use only N images of each split, to try things out"
+    )
     run = parser.add_argument_group("run")
     run.add_argument("--output", type=Path, default=Path("runs/flowers"), metavar="DIR", help="(default: runs/flowers)")
     run.add_argument("--resume", action="store_true", help="go on with the run in --output exactly where it stopped")
-    run.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="(default: auto)")
+    run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
     run.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="(default: auto)")
     run.add_argument("--workers", type=int, metavar="N", help="processes that load photos (default: cores - 1)")
     recipe = parser.add_argument_group("recipe")
@@ -105,25 +112,17 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m finetune`` and return its exit status."""
     options = build_parser().parse_args(arguments)
-    try:
-        _finetune(options)
-    except FlowerError as error:
-        print(f"finetune: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"finetune: stopped; go on with: --output {options.output} --resume", file=sys.stderr)
-        return 130
-    return 0
+    return guarded(
+        "finetune",
+        lambda: _finetune(options),
+        stopped=f"go on with: python -m finetune --output {options.output} --resume and the same options",
+    )
 
 
 def _finetune(options: argparse.Namespace) -> None:
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)})
     preprocessing = Preprocessing(options.test_size, options.crop_pct, options.interpolation)
     hardware = Hardware.detect(options.device, options.precision, options.workers)
-    if find_folder(options.data) is None and not options.download:
-        raise DataError(
-            f"{options.data}: no Oxford 102 Flowers here; fetch it by --download (345 MB), or give its --data"
-        )
     data = ensure_dataset(options.data)
     train_split = read_split(data, "train").head(options.limit)
     val_split = read_split(data, "val").head(options.limit)

@@ -34,6 +34,7 @@ def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS) -> Path:
     if folder is not None:
         return folder
     folder = data / "flowers-102"
+    print(f"data     not at {data}; downloading Oxford 102 Flowers to {folder}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     archive_name, archive_md5 = FILES["image"]
     for name, md5 in (FILES["label"], FILES["setid"]):
@@ -51,8 +52,10 @@ def fetch(address: str, target: Path, md5: str) -> None:
     Raises:
         DataError: the server cannot be reached, or the content does not have the checksum.
     """
-    if target.is_file() and md5_of(target) == md5:
-        return
+    if target.is_file():
+        if md5_of(target) == md5:
+            return
+        raise DataError(f"{target}: is not the file that Oxford published; move it away, or complete the data set")
     part = target.with_name(target.name + ".part")
     try:
         _continue_download(address, part)

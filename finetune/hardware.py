@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from runtime.errors import FlowerError
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -20,6 +22,8 @@ class Hardware:
     @classmethod
     def detect(cls, device: str = "auto", precision: str = "auto", workers: int | None = None) -> "Hardware":
         """The best this machine has, or what the caller insists on."""
+        if device == "cuda" and not torch.cuda.is_available():
+            raise FlowerError("torch finds no CUDA device; install a CUDA build of torch, or use --device cpu")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         has_bfloat16 = device == "cuda" or _cpu_has_bfloat16()

@@ -95,7 +95,7 @@ def read_split(data: Path, name: str) -> Split:
     if folder is None:
         raise DataError(
             f"{data}: no Oxford 102 Flowers here (expected imagelabels.mat and a folder jpg); "
-            "run: python -m finetune --download --data FOLDER"
+            "name its folder with --data; python -m finetune downloads it"
         )
     labels = _read_labels(folder / "imagelabels.mat")
     splits = _read_splits(folder, len(labels))
@@ -168,7 +168,7 @@ def _read_integers(path: Path, variable: str) -> np.ndarray:
     """One variable of a ``.mat`` file as a flat int64 array. Also takes a file's only variable under another name."""
     try:
         if not path.is_file():
-            raise DataError(f"{path}: missing; download the data set again (--download)")
+            raise DataError(f"{path}: missing; download the data set again")
         if path.stat().st_size > MAX_MAT_BYTES:
             raise DataError(f"{path}: far larger than the official file; download it again")
         variables = loadmat(path)

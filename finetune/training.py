@@ -177,7 +177,7 @@ def _train_epoch(run: Run, state: State, loader: DataLoader[Any], epoch: int) ->
             state.optimizer.step()
             state.averaged.update_parameters(state.network)
             losses += value * len(labels)
-            right += int((logits.argmax(1) == labels).sum())
+            right += int((logits.argmax(1) == targets.argmax(1)).sum())
             seen += len(labels)
             elapsed = time.monotonic() - started
             remaining = (len(loader) * (recipe.epochs - epoch) - index - 1) * elapsed / (index + 1)

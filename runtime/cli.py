@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runtime.classifier import FlowerClassifier, Prediction
+from runtime.commandline import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, positive_int
 from runtime.errors import FlowerError, PhotoError
 from runtime.photo import SUFFIXES, Photo
 from runtime.session import DEVICES
 from runtime.version import __version__
-
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 EXAMPLES = """\
 examples:
@@ -36,11 +35,11 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="a file, a folder, or - for standard input")
-    parser.add_argument("--top", type=_positive, default=5, metavar="K", help="species to show (default: 5)")
+    parser.add_argument("--top", type=positive_int, default=5, metavar="K", help="species to show (default: 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where to run (default: auto)")
     parser.add_argument("--model", metavar="FILE", help="a model from python -m export (default: the one inside)")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all cores allowed)")
+    parser.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads (default: all cores allowed)")
     parser.add_argument("--version", action="version", version=f"flower-infer {__version__}")
     return parser
 
@@ -146,16 +145,6 @@ def _printable(text: str) -> str:
     clean = "".join(letter if letter.isprintable() else "�" for letter in text)
     encoding = sys.stdout.encoding or "utf-8"
     return clean.encode(encoding, "replace").decode(encoding)
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, not {text!r}")
-    return number
 
 
 if __name__ == "__main__":

@@ -86,6 +86,13 @@ def test_what_has_the_wrong_checksum_is_not_kept(server: Oxford, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_of_the_users_own_is_not_replaced(server: Oxford, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match="move it away"):
+        download.fetch(address(server, "file"), tmp_path / "file", md5(b"theirs"))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_no_network_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be downloaded") as caught:
         download.fetch("http://127.0.0.1:9/file", tmp_path / "file", "0")

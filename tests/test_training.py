@@ -1,6 +1,7 @@
 """Training: that it learns, resumes exactly, and says what is wrong."""
 
 import json
+import urllib.error
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -184,6 +185,23 @@ def test_recipes_that_make_no_sense_are_refused(values: dict[str, object]) -> No
         Recipe.from_dict(values)
 
 
-def test_a_data_set_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_data_set_that_is_not_there_and_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
     assert main(["--data", str(tmp_path)]) == 1
-    assert "--download" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "cannot be downloaded (no route to host)" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_an_output_that_cannot_be_written(
+    dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path / "file" / "run")]
+    assert main([*arguments, *SHORT, "--head", "random"]) == 1
+    assert "Not a directory" in capsys.readouterr().err
