@@ -9,6 +9,8 @@ from tqdm import tqdm
 
 Contestants = Mapping[str, Callable[[], object]]
 WARMUP = 5
+SETTLE_S = 0.02
+"""Pause before each timed run: the threads of the one before may spin for some milliseconds and get in the way."""
 
 
 def interleaved(contestants: Contestants, rounds: int, title: str) -> dict[str, np.ndarray]:
@@ -21,6 +23,7 @@ def interleaved(contestants: Contestants, rounds: int, title: str) -> dict[str, 
     for index in tqdm(range(rounds), desc=title, unit="round", disable=None):
         turn = index % len(names)
         for name in names[turn:] + names[:turn]:
+            time.sleep(SETTLE_S)
             started = time.perf_counter()
             contestants[name]()
             seconds[name][index] = time.perf_counter() - started
