@@ -1,0 +1,42 @@
+"""What the documents say is what the files hold."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from runtime import FlowerClassifier
+from runtime.modelfile import DEFAULT_MODEL
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CARD = (DEFAULT_MODEL.parent / "MODEL_CARD.md").read_text()
+
+
+def test_the_readmes_numbers_are_the_reports() -> None:
+    report = (ROOT / "benchmarks" / "report" / "report.md").read_text().splitlines()
+    rows = [line for line in README.splitlines() if line.startswith(("| ONNX", "| PyTorch"))]
+    assert len(rows) == 10
+    assert set(rows) <= set(report)
+
+
+def test_the_report_is_about_the_model_inside() -> None:
+    assert hashlib.sha256(DEFAULT_MODEL.read_bytes()).hexdigest() in (ROOT / "benchmarks/report/report.md").read_text()
+
+
+def test_the_model_card_describes_the_file_beside_it() -> None:
+    content = DEFAULT_MODEL.read_bytes()
+    assert f"{len(content):,} bytes" in CARD
+    assert hashlib.sha256(content).hexdigest() in CARD
+    info = FlowerClassifier(device="cpu").info
+    assert info.training["provenance"]["weights_sha256"] in CARD
+    assert f"best epoch {info.training['metrics']['epoch']}" in CARD
+    for split, figures in info.evaluation.items():
+        row = next(line for line in CARD.splitlines() if line.startswith(f"| {split} "))
+        for key in ("top1", "top5", "mean_per_class", "fp32_top1", "agreement_with_fp32"):
+            assert f"{figures[key]:.2f}" in row
+
+
+def test_links_lead_somewhere() -> None:
+    for document, folder in ((README, ROOT), (CARD, DEFAULT_MODEL.parent)):
+        for target in re.findall(r"\]\(([^)#]+)\)", document):
+            assert target.startswith("https://") or (folder / target).exists(), target
