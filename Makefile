@@ -16,9 +16,9 @@ PIP := -m pip --disable-pip-version-check install --quiet --constraint constrain
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)/.ready
-	@photo=$$($(DEMO)/bin/python -c "import importlib.util as u, pathlib as p; \
-	  print(p.Path(u.find_spec('sklearn').origin).parent / 'datasets/images/flower.jpg')") && \
-	  echo "$$ flower-infer flower.jpg" && $(DEMO)/bin/flower-infer "$$photo"
+	@photos=$$($(DEMO)/bin/python -c "import importlib.util as u, pathlib as p; \
+	  print(p.Path(u.find_spec('sklearn').origin).parent / 'datasets/images')") && \
+	  command=$$(pwd)/$(DEMO)/bin/flower-infer && cd "$$photos" && echo "$$ flower-infer flower.jpg" && "$$command" flower.jpg
 
 test: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
