@@ -1,7 +1,7 @@
 # make demo       name the flower in a photograph, with the model inside
 # make test       formatting, types and tests
 # make pipeline   DATA=… WEIGHTS=…   fine-tune, export and report on a short schedule
-# make clean      remove what the above made
+# make clean      remove what demo and test made
 
 PYTHON ?= python3
 DEMO := .venv/demo

@@ -2,6 +2,11 @@
 
 import sys
 
-from benchmarks.cli import main
+from runtime.commandline import needs_extra
 
-sys.exit(main())
+if __name__ == "__main__":
+    try:
+        from benchmarks.cli import main
+    except ModuleNotFoundError as error:
+        sys.exit(needs_extra("benchmarks", error))
+    sys.exit(main())

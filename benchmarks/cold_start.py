@@ -14,7 +14,7 @@ from runtime.errors import FlowerError
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
-def measure(models: Mapping[str, Path], photo: Path, rounds: int) -> dict[str, dict[str, np.ndarray]]:
+def measure(models: Mapping[str, Path], photo: Path, rounds: int, threads: int) -> dict[str, dict[str, np.ndarray]]:
     """Run the command ``rounds`` times with each model, interleaved.
 
     Returns:
@@ -23,7 +23,8 @@ def measure(models: Mapping[str, Path], photo: Path, rounds: int) -> dict[str, d
     results = {name: {"seconds": np.zeros(rounds), "peak_bytes": np.zeros(rounds)} for name in models}
     for index in tqdm(range(-1, rounds), desc="cold start", unit="round", disable=None):
         for name, model in models.items():
-            command = [sys.executable, "-m", "runtime", "--device", "cpu", "--model", str(model), str(photo)]
+            command = [sys.executable, "-m", "runtime", "--device", "cpu", "--threads", str(threads)]
+            command += ["--model", str(model), str(photo)]
             done = subprocess.run([sys.executable, str(LAUNCHER), *command], capture_output=True, text=True)
             if done.returncode:
                 raise FlowerError(f"flower-infer failed with {model}: {done.stderr.strip()}")

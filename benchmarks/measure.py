@@ -75,7 +75,7 @@ def measure(plan: Plan) -> Measured:
     batch = np.repeat(pixels, THROUGHPUT_BATCH, axis=0)
     throughput = speed.interleaved(_networks(checkpoint, sessions, batch), max(5, plan.rounds // 10), "throughput")
     whole = speed.interleaved(_photo_to_answer(paths, photo, plan.threads), plan.rounds, "photo to answer")
-    started = cold_start.measure(paths, photo, max(5, plan.rounds // 10))
+    started = cold_start.measure(paths, photo, max(5, plan.rounds // 10), plan.threads)
 
     fastest_reference = next(iter(sessions))
     models = []
@@ -125,7 +125,11 @@ def measure(plan: Plan) -> Measured:
 
 def _name(session: Session, taken: dict[str, Path]) -> str:
     name = f"ONNX {session.info.precision.upper() or session.path.stem}"
-    return name if name not in taken else f"{name} ({session.path.stem})"
+    if name in taken:
+        name = f"{name} ({session.path})"
+    if name in taken:
+        raise FlowerError(f"{session.path}: given twice")
+    return name
 
 
 def _belong_together(checkpoint: Checkpoint | None, sessions: dict[str, Session], split: Split) -> None:

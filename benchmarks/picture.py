@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from runtime.atomic import replacing
 from runtime.cli import main as flower_infer
+from runtime.commandline import guarded
 from runtime.errors import FlowerError
 from runtime.photo import open_photo
 
@@ -52,13 +53,12 @@ def main() -> int:
     parser.add_argument("--model", metavar="FILE", help="(default: the model inside)")
     parser.add_argument("--output", type=Path, default=Path("answer.png"), metavar="FILE", help="(default: answer.png)")
     options = parser.parse_args()
-    try:
+
+    def draw() -> None:
         with replacing(options.output) as temporary:
             draw_answer(options.photo, options.model).save(temporary, format="PNG", optimize=True)
-    except FlowerError as error:
-        print(f"benchmarks.picture: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return guarded("benchmarks.picture", draw, stopped="nothing was written")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,11 @@
 
 import sys
 
-from export.cli import main
+from runtime.commandline import needs_extra
 
-sys.exit(main())
+if __name__ == "__main__":
+    try:
+        from export.cli import main
+    except ModuleNotFoundError as error:
+        sys.exit(needs_extra("export", error))
+    sys.exit(main())

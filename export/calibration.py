@@ -24,8 +24,8 @@ METHODS = {
     "percentile": CalibrationMethod.Percentile,
     "entropy": CalibrationMethod.Entropy,
 }
-SLICE = 4
-"""Photographs a slice: at 224 × 224 a ResNet-50's activations are about 90 MB a photograph."""
+SLICE_PIXELS = 4 * 224 * 224
+"""Pixels a slice: a ResNet-50's activations take about 90 MB for a photograph of 224 × 224."""
 OPTIONS: dict[str, dict[str, object]] = {
     "minmax": {},
     # Two-sided: most activations come out of a ReLU, and half of a symmetric range would be wasted on them.
@@ -71,8 +71,9 @@ def calibrate(core: onnx.ModelProto, photographs: Iterable[np.ndarray], total: i
 
 def _slices(photographs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     for images in photographs:
-        for start in range(0, len(images), SLICE):
-            yield images[start : start + SLICE]
+        count = max(1, SLICE_PIXELS // (images.shape[1] * images.shape[2]))
+        for start in range(0, len(images), count):
+            yield images[start : start + count]
 
 
 class _Slice(CalibrationDataReader):

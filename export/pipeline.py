@@ -91,8 +91,9 @@ def run(job: Job) -> list[Exported]:
     if job.evaluation is not None:
         logits = _measure(graphs, infos, job.evaluation, checkpoint)
     exported = []
-    for name, graph in graphs.items():
-        content = finished(graph, infos[name])
+    # All are finished before the first is written, so that a failure leaves nothing new behind.
+    contents = {name: finished(graph, infos[name]) for name, graph in graphs.items()}
+    for name, content in contents.items():
         path = job.output / f"flowers-{checkpoint.architecture}-{name}.onnx"
         write_bytes(path, content)
         comparison = Comparison.of(logits[name], logits["fp32"]) if name != "fp32" else None

@@ -2,6 +2,11 @@
 
 import sys
 
-from finetune.cli import main
+from runtime.commandline import needs_extra
 
-sys.exit(main())
+if __name__ == "__main__":
+    try:
+        from finetune.cli import main
+    except ModuleNotFoundError as error:
+        sys.exit(needs_extra("finetune", error))
+    sys.exit(main())

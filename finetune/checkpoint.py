@@ -5,6 +5,7 @@ has torchvision's ``resnet50`` names, so other tools can load it as it is.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     def section(key: str) -> dict[str, Any]:
         value = content.get(key)
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not _is_plain(value):
             raise CheckpointError(f"{path}: its section {key!r} is damaged; train it again")
         return value
 
@@ -107,6 +108,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         provenance=section("provenance"),
         versions=section("versions"),
     )
+
+
+def _is_plain(value: object) -> bool:
+    """Whether ``value`` can go into a model file's metadata, which is JSON."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def sha256_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from finetune.photos import stream
 from finetune.probe import fit_head
 from finetune.recipe import Recipe
 from finetune.training import LAST, Run, State, load_state, new_state, train
-from runtime.commandline import guarded, positive_int
+from runtime.commandline import guarded, positive_int, whole_number
 from runtime.errors import FlowerError
 from runtime.preprocessing import FILTERS, Preprocessing
 from runtime.version import tool_versions
@@ -82,10 +82,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     run = parser.add_argument_group("run")
     run.add_argument("--output", type=Path, default=Path("runs/flowers"), metavar="DIR", help="(default: runs/flowers)")
-    run.add_argument("--resume", action="store_true", help="go on with the run in --output exactly where it stopped")
+    run.add_argument("--resume", action="store_true", help="go on with the run in --output (on a CPU: bit for bit)")
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
     run.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="(default: auto)")
-    run.add_argument("--workers", type=int, metavar="N", help="processes that load photos (default: cores - 1)")
+    run.add_argument(
+        "--workers", type=whole_number, metavar="N", help="processes that load photos (default: cores - 1)"
+    )
     recipe = parser.add_argument_group("recipe")
     for field in dataclasses.fields(Recipe):
         recipe.add_argument(
@@ -122,10 +124,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _finetune(options: argparse.Namespace) -> None:
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)})
     preprocessing = Preprocessing(options.test_size, options.crop_pct, options.interpolation)
+    if (options.output / LAST).exists() and not options.resume:
+        raise FlowerError(
+            f"{options.output}: holds a run already; go on with it by --resume, or choose another --output"
+        )
     hardware = Hardware.detect(options.device, options.precision, options.workers)
     data = ensure_dataset(options.data)
     train_split = read_split(data, "train").head(options.limit)
     val_split = read_split(data, "val").head(options.limit)
+    if len(train_split) < 2:
+        raise FlowerError("one training photograph is too few: BatchNorm needs company; use a larger --limit")
     print(f"data     {train_split.describe()}, {val_split.describe()}, {len(train_split.classes)} classes")
 
     torch.manual_seed(stream(recipe.seed))
@@ -146,15 +154,19 @@ def _finetune(options: argparse.Namespace) -> None:
             "val_sha256": val_split.digest(),
             "weights": source,
             "weights_sha256": sha256_of(options.weights) if options.weights else None,
+            "device": hardware.device.type,
+            "precision": hardware.precision,
         },
         versions=tool_versions("torch", "torchvision", "numpy", "pillow"),
         hardware=hardware,
         report=lambda line: print(line, flush=True),
     )
-    if options.resume:
+    if options.resume and (options.output / LAST).exists():
         state = load_state(run, new_state(run, network))
         print(f"resumed  after epoch {state.epoch} of {recipe.epochs}", flush=True)
     else:
+        if options.resume:
+            print(f"resumed  nothing: {options.output} holds no state yet; starting from the beginning", flush=True)
         state = _fresh_state(run, network)
     best = train(run, state)
     print(f"best     validation top-1 {state.best_top1():.2%} on {len(val_split):,} images: {best}")
@@ -162,8 +174,6 @@ def _finetune(options: argparse.Namespace) -> None:
 
 
 def _fresh_state(run: Run, network: PhotoNetwork) -> State:
-    if (run.output / LAST).exists():
-        raise FlowerError(f"{run.output}: holds a run already; go on with it by --resume, or choose another --output")
     if run.recipe.head == "probe":
         run.hardware.place(network)
         loss = fit_head(network, run.train, run.preprocessing, run.hardware.autocast)

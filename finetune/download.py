@@ -5,6 +5,7 @@ unpacking, is here.
 """
 
 import hashlib
+import http.client
 import shutil
 import tarfile
 import tempfile
@@ -19,6 +20,7 @@ from finetune.vision import Flowers102
 
 CHUNK = 1024**2
 TIMEOUT_S = 30
+MAX_DOWNLOAD_BYTES = 1024**3
 MAX_UNPACKED_BYTES = 2 * 1024**3
 BASE_ADDRESS: str = Flowers102._download_url_prefix
 FILES: dict[str, tuple[str, str]] = Flowers102._file_dict
@@ -59,7 +61,7 @@ def fetch(address: str, target: Path, md5: str) -> None:
     part = target.with_name(target.name + ".part")
     try:
         _continue_download(address, part)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(
             f"{address}: cannot be downloaded ({reason}); run the same command again to go on where it stopped, "
@@ -96,6 +98,8 @@ def _continue_download(address: str, part: Path) -> None:
             ) as bar,
         ):
             while block := response.read(CHUNK):
+                if file.tell() > MAX_DOWNLOAD_BYTES:
+                    raise ValueError(f"sends more than {MAX_DOWNLOAD_BYTES // 1024**2} MB")
                 file.write(block)
                 bar.update(len(block))
             if total is not None and file.tell() < total:

@@ -1,12 +1,12 @@
 """What this machine can do for training."""
 
-import os
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from runtime.errors import FlowerError
+from runtime.session import default_threads
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Hardware:
 
     device: torch.device
     bfloat16: bool
-    """Autocast to bfloat16: on CUDA always, on a CPU where it has instructions for it."""
+    """Autocast to bfloat16: where the GPU or CPU has instructions for it."""
     workers: int
     """Processes that decode and augment."""
 
@@ -26,10 +26,11 @@ class Hardware:
             raise FlowerError("torch finds no CUDA device; install a CUDA build of torch, or use --device cpu")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        has_bfloat16 = device == "cuda" or _cpu_has_bfloat16()
+        has_bfloat16 = _cuda_has_bfloat16() if device == "cuda" else _cpu_has_bfloat16()
         bfloat16 = has_bfloat16 if precision == "auto" else precision == "bf16"
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cls(torch.device(device), bfloat16, min(8, max(1, cores - 1)) if workers is None else workers)
+        return cls(
+            torch.device(device), bfloat16, min(8, max(1, default_threads() - 1)) if workers is None else workers
+        )
 
     def place(self, network: nn.Module) -> None:
         """Move ``network`` here, its weights channels-last: the layout its input has, and the faster one."""
@@ -42,13 +43,21 @@ class Hardware:
         """A context in which matrix work runs in bfloat16, if this machine does that."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
+    @property
+    def precision(self) -> str:
+        """``bfloat16`` or ``float32``: what matrix work is done in."""
+        return "bfloat16" if self.bfloat16 else "float32"
+
     def describe(self) -> str:
         """For example ``cpu, bfloat16, 1 worker``."""
-        number = "bfloat16" if self.bfloat16 else "float32"
-        return f"{self.device.type}, {number}, {self.workers} worker{'s' if self.workers != 1 else ''}"
+        return f"{self.device.type}, {self.precision}, {self.workers} worker{'s' if self.workers != 1 else ''}"
 
 
 def _cpu_has_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16 in hardware (AVX-512 BF16 or AMX); emulated, it is slower than float32."""
     capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("arm_bf16"))
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _cuda_has_bfloat16() -> bool:
+    return torch.cuda.is_bf16_supported(including_emulation=False)

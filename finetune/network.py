@@ -100,7 +100,7 @@ def load_pretrained(network: PhotoNetwork, weights: Path | None) -> str:
     if weights is None:
         choice = models.ResNet50_Weights.IMAGENET1K_V2
         try:
-            state = choice.get_state_dict(progress=True, check_hash=True)
+            state = choice.get_state_dict(progress=True, check_hash=True, weights_only=True)
         except Exception as error:
             raise WeightsError(
                 f"torchvision's weights cannot be downloaded ({error}); give a file with --weights FILE"

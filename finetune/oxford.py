@@ -9,11 +9,12 @@ is then those images. Images that are missing without such a list are an error: 
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 
 from finetune.vision import Flowers102
 from runtime.errors import FlowerError
@@ -24,8 +25,11 @@ SPLITS = {"train": "trnid", "val": "valid", "test": "tstid"}
 CLASSES = tuple(name.rstrip("?") for name in Flowers102.classes)
 """The 102 names in the order of the labels, from torchvision's list."""
 
-MAX_MAT_BYTES = 1024**2
+MAX_MAT_BYTES = 64 * 1024
 """The official files have 502 and 14,989 bytes; anything much larger is something else."""
+
+MAX_MAT_NUMBERS = 1_000_000
+"""A compressed file of the size above could still unfold to gigabytes."""
 
 
 class DataError(FlowerError):
@@ -171,6 +175,8 @@ def _read_integers(path: Path, variable: str) -> np.ndarray:
             raise DataError(f"{path}: missing; download the data set again")
         if path.stat().st_size > MAX_MAT_BYTES:
             raise DataError(f"{path}: far larger than the official file; download it again")
+        if any(math.prod(shape) > MAX_MAT_NUMBERS for _, shape, _ in whosmat(path)):
+            raise DataError(f"{path}: holds far more numbers than the official file; download it again")
         variables = loadmat(path)
     except DataError:
         raise

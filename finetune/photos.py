@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -83,12 +84,19 @@ def stream(seed: int, *where: int) -> int:
     return int(np.random.SeedSequence([seed, *where]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def read_photo(path: Path) -> Image.Image:
-    """A photograph of the data set; a `DataError` names it if it cannot be read."""
+@contextmanager
+def _of_the_data_set() -> Iterator[None]:
+    """A photo that cannot be read is a fault of the data set."""
     try:
-        return open_photo(path)
+        yield
     except PhotoError as error:
         raise DataError(f"{error}; restore this file of the data set") from None
+
+
+def read_photo(path: Path) -> Image.Image:
+    """A photograph of the data set; a `DataError` names it if it cannot be read."""
+    with _of_the_data_set():
+        return open_photo(path)
 
 
 def batches(
@@ -100,10 +108,8 @@ def batches(
     """
 
     def load(path: Path) -> np.ndarray:
-        try:
+        with _of_the_data_set():
             return preprocessing(path)
-        except PhotoError as error:
-            raise DataError(f"{error}; restore this file of the data set") from None
 
     remaining = iter(paths)
     with ThreadPoolExecutor(threads) as pool:

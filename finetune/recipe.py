@@ -1,5 +1,6 @@
 """The recipe: every choice that decides what a training run ends with."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -53,7 +54,12 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        numbers = [value for value in asdict(self).values() if isinstance(value, float)]
         rules = (
+            (all(math.isfinite(number) for number in numbers), "every value must be a finite number"),
+            (0 <= self.seed < 2**63, "seed must be a whole number from 0 up"),
+            (self.stage_decay > 0, "stage decay must be above 0"),
+            (self.erasing <= 1, "erasing must be at most 1"),
             (self.epochs >= 1, "epochs must be at least 1"),
             (self.batch_size >= 2, "batch size must be at least 2 (BatchNorm needs company)"),
             (32 <= self.size <= 1024, "size must be 32 to 1024 pixels"),

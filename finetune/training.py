@@ -20,8 +20,8 @@ from finetune.checkpoint import Checkpoint, CheckpointError, save_checkpoint
 from finetune.curves import draw_curves
 from finetune.hardware import Hardware
 from finetune.network import PhotoNetwork, load_untrusted, parameter_groups, set_trainable
-from finetune.oxford import Split
-from finetune.photos import EpochSampler, TrainingPhotos, batches, stream
+from finetune.oxford import DataError, Split
+from finetune.photos import EpochSampler, TrainingPhotos, batches, read_photo, stream
 from finetune.recipe import Recipe
 from runtime.atomic import replacing, write_text
 from runtime.errors import FlowerError
@@ -122,7 +122,13 @@ def train(run: Run, state: State) -> Path:
         started = time.monotonic()
         sampler.epoch = epoch
         set_trainable(state.network, recipe.first_trained_stage(epoch))
-        record = {"epoch": epoch + 1, **_train_epoch(run, state, loader, epoch)}
+        try:
+            record = {"epoch": epoch + 1, **_train_epoch(run, state, loader, epoch)}
+        except DataError:
+            # From a worker it arrives with that worker's traceback as its text. Meet it again here, in its own words.
+            for path in run.train.paths:
+                read_photo(path)
+            raise
         logits = predict(state.averaged.module, pixels, run.hardware)
         record |= {
             "val_loss": float(nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(run.val.labels))),
@@ -131,6 +137,11 @@ def train(run: Run, state: State) -> Path:
             "val_mean_per_class": mean_per_class(logits, run.val.labels),
             "seconds": round(time.monotonic() - started, 1),
         }
+        if not math.isfinite(record["val_loss"]):
+            raise TrainingError(
+                f"the validation loss became {record['val_loss']} after epoch {epoch + 1}; usual cause: a rate "
+                f"that is too high (--lr, --head-lr); {run.output} keeps the state before this epoch, if there was one"
+            )
         improved = record["val_top1"] > state.best_top1()
         state.history.append(record)
         state.epoch = epoch + 1
@@ -169,7 +180,7 @@ def _train_epoch(run: Run, state: State, loader: DataLoader[Any], epoch: int) ->
             if not math.isfinite(value):
                 raise TrainingError(
                     f"the loss became {value} in epoch {epoch + 1}, step {index + 1}; usual causes: a learning rate "
-                    f"that is too high (--lr, --head-lr), or damaged weights; {run.output} keeps the last good state"
+                    f"that is too high (--lr, --head-lr), or damaged weights; {run.output} keeps what was saved before"
                 )
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -236,11 +247,19 @@ def _checkpoint(run: Run, state: State, record: dict[str, Any]) -> Checkpoint:
     )
 
 
+def _identity(run: Run) -> dict[str, dict[str, Any]]:
+    """What must be the same for a run to go on as itself."""
+    return {
+        "recipe": run.recipe.to_dict(),
+        "preprocessing": run.preprocessing.to_dict(),
+        "provenance": run.provenance,
+    }
+
+
 def save_state(run: Run, state: State) -> None:
     """Write ``last.pt``: everything that `load_state` needs to go on as if nothing had happened."""
     content = {
-        "recipe": run.recipe.to_dict(),
-        "provenance": run.provenance,
+        **_identity(run),
         "epoch": state.epoch,
         "history": state.history,
         "network": state.network.state_dict(),
@@ -263,7 +282,7 @@ def load_state(run: Run, state: State) -> State:
     content = load_untrusted(path)
     try:
         assert isinstance(content, dict)
-        for key, mine in (("recipe", run.recipe.to_dict()), ("provenance", run.provenance)):
+        for key, mine in _identity(run).items():
             for name in sorted(mine.keys() | content[key].keys()):
                 if mine.get(name) != content[key].get(name):
                     raise CheckpointError(
@@ -273,7 +292,10 @@ def load_state(run: Run, state: State) -> State:
         state.network.load_state_dict(content["network"])
         state.averaged.load_state_dict(content["averaged"])
         state.optimizer.load_state_dict(content["optimizer"])
-        state.epoch, state.history = int(content["epoch"]), list(content["history"])
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError):
+        assert all("base_lr" in group for group in state.optimizer.param_groups)
+        state.epoch, state.history = int(content["epoch"]), [dict(record) for record in content["history"]]
+        assert len(state.history) == state.epoch
+        state.best_top1()
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError, OverflowError):
         raise CheckpointError(f"{path}: not the state of a run; start again without --resume") from None
     return state

@@ -16,7 +16,7 @@ _DECLARATIONS = (
 )
 
 try:
-    import torchvision
+    import torchvision  # noqa: F401
 except RuntimeError as error:
     if "torchvision::" not in str(error):
         raise
@@ -26,10 +26,9 @@ except RuntimeError as error:
     _library = torch.library.Library("torchvision", "FRAGMENT")
     for declaration in _DECLARATIONS:
         _library.define(declaration)
-    import torchvision
 
 from torchvision import models  # noqa: E402
 from torchvision.datasets import Flowers102  # noqa: E402
 from torchvision.transforms import v2 as transforms  # noqa: E402
 
-__all__ = ["Flowers102", "models", "torchvision", "transforms"]
+__all__ = ["Flowers102", "models", "transforms"]

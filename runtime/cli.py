@@ -48,11 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``flower-infer`` and return its exit status."""
     options = build_parser().parse_args(arguments)
     try:
-        classifier = FlowerClassifier(options.model, device=options.device, threads=options.threads)
-    except FlowerError as error:
-        _complain(error)
-        return EXIT_USAGE
-    try:
+        try:
+            classifier = FlowerClassifier(options.model, device=options.device, threads=options.threads)
+        except FlowerError as error:
+            _complain(error)
+            return EXIT_USAGE
         return _answer(classifier, options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -60,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone (``| head -1``). Point stdout at nothing, so that the flush at exit stays silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except OSError as error:
+        _complain(FlowerError(f"the answers cannot be written ({error.strerror or error})"))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
 
 
 def _answer(classifier: FlowerClassifier, options: argparse.Namespace) -> int:
@@ -73,6 +77,7 @@ def _answer(classifier: FlowerClassifier, options: argparse.Namespace) -> int:
             _complain(error)
             status = EXIT_FAILED
             continue
+        # Flushed one by one: whoever reads the pipe gets each answer as it comes.
         print(_as_json(name, predictions) if options.json else _as_table(name, predictions), flush=True)
     return status
 
@@ -81,12 +86,12 @@ def _photos(arguments: Sequence[str]) -> Iterator[tuple[str, Photo | FlowerError
     """The photos that the arguments name; a folder stands for all photos in it and below it."""
     for argument in arguments:
         if argument == "-":
-            yield "-", sys.stdin.buffer
-        elif Path(argument).is_dir():
+            yield "-", sys.stdin.buffer if sys.stdin else PhotoError("standard input is closed")
+        elif os.path.isdir(argument):  # noqa: PTH112 (Path.is_dir raises where the way there is barred)
             found = False
-            for path in _photos_below(argument):
+            for path, photo in _photos_below(argument):
                 found = True
-                yield path, path
+                yield path, photo
             if not found:
                 yield (
                     argument,
@@ -96,13 +101,16 @@ def _photos(arguments: Sequence[str]) -> Iterator[tuple[str, Photo | FlowerError
             yield argument, argument
 
 
-def _photos_below(folder: str) -> Iterator[str]:
+def _photos_below(folder: str) -> Iterator[tuple[str, Photo | FlowerError]]:
+    barred: list[OSError] = []
     # Links to folders are not followed: they may lead in circles.
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=barred.append):
         folders.sort()
         for file in sorted(files):
             if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
-                yield str(Path(parent, file))
+                yield str(Path(parent, file)), str(Path(parent, file))
+    for error in barred:
+        yield str(error.filename), PhotoError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 def _as_json(name: str, predictions: list[Prediction]) -> str:
@@ -130,7 +138,7 @@ def _bar(share: float, width: int = 24) -> str:
     eighths = round(share * width * 8)
     bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
     try:
-        bar.encode(sys.stdout.encoding or "utf-8")
+        bar.encode(_encoding())
     except UnicodeEncodeError:
         return "#" * round(share * width)
     return bar.rstrip()
@@ -140,10 +148,15 @@ def _complain(error: FlowerError) -> None:
     print(f"flower-infer: {_printable(str(error))}", file=sys.stderr, flush=True)
 
 
+def _encoding() -> str:
+    # There is no stdout at all if the caller closed it.
+    return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
 def _printable(text: str) -> str:
     """``text`` on one line, without control characters, in what the terminal's encoding can show."""
     clean = "".join(letter if letter.isprintable() else "�" for letter in text)
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = _encoding()
     return clean.encode(encoding, "replace").decode(encoding)
 
 

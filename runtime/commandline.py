@@ -20,6 +20,16 @@ def positive_int(text: str) -> int:
     return number
 
 
+def whole_number(text: str) -> int:
+    """An argparse type: a whole number from 0 up."""
+    return 0 if text == "0" else positive_int(text)
+
+
+def needs_extra(name: str, error: ModuleNotFoundError) -> str:
+    """What to tell somebody who runs a tool of which only the runtime is installed."""
+    return f"{name}: {error.name} is not installed; run: pip install '.[bench]' in the repository"
+
+
 def guarded(name: str, body: Callable[[], None], *, stopped: str) -> int:
     """Run a command's ``body`` and return its exit status; what goes wrong becomes one line on standard error.
 

@@ -62,7 +62,12 @@ def open_photo(photo: Photo, *, least_side: int | None = None) -> Image.Image:
     elif isinstance(photo, bytes | bytearray | memoryview):
         content = bytes(photo)
     elif hasattr(photo, "read"):
-        content = photo.read(MAX_BYTES + 1)
+        try:
+            content = photo.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            raise PhotoError(f"{name}: cannot be read ({error})") from None
+        if not isinstance(content, bytes):
+            raise PhotoError(f"{name}: open the file in binary mode")
     else:
         raise PhotoError(f"a photo is a path, bytes, a file, an image or an array, not {type(photo).__name__}")
     return _decode(content, name, least_side)

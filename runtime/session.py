@@ -10,6 +10,7 @@ import onnxruntime
 from runtime.errors import DeviceError, ModelError
 from runtime.modelfile import INPUT, OUTPUT, ModelInfo, read_model_bytes
 
+MAX_THREADS = 1024
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -56,21 +57,23 @@ class Session:
         self.path = Path(path)
         providers = providers_for(device)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or default_threads()
+        options.intra_op_num_threads = min(threads or default_threads(), MAX_THREADS)
         options.inter_op_num_threads = 1
-        # Waiting threads sleep. Spinning would save about 5 % of latency, and burn the battery and the other processes'
-        # time for it.
+        # Waiting threads sleep. Spinning would save a little latency, and burn the battery and other processes' time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Errors come back as exceptions; onnxruntime's own log lines would only repeat them.
         options.log_severity_level = 4
         content = read_model_bytes(self.path)
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
-        # onnxruntime raises many kinds (InvalidProtobuf, Fail, InvalidGraph, RuntimeError, …) for a bad file.
+            # Without the fallback of onnxruntime's Python layer, which speaks on standard output.
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
+            self.info = ModelInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map, str(self.path))
+            self._check_contract()
+        except ModelError:
+            raise
+        # For a bad file onnxruntime raises many kinds (InvalidProtobuf, Fail, RuntimeError, UnicodeDecodeError, …).
         except Exception as error:
             raise ModelError(f"{self.path}: not a model that onnxruntime can open ({_first_line(error)})") from None
-        self.info = ModelInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map, name=str(self.path))
-        self._check_contract()
         self.device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
         if device == "cuda" and self.device != "cuda":
             raise DeviceError("CUDA was asked for but could not be started; check the driver, or use --device cpu")

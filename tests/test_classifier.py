@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -142,6 +142,20 @@ def test_metadata_survives_a_round_through_a_file(tmp_path: Path) -> None:
     }
     info = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx", **changes)).info
     assert (info.evaluation, info.versions, info.classes) == tuple(changes.values())
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 10**6), byte=st.integers(0, 255))
+def test_a_damaged_file_works_or_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], place: int, byte: int
+) -> None:
+    content = bytearray(tiny_model().SerializeToString())
+    content[place % len(content)] = byte
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(content)
+    with contextlib.suppress(ModelError):
+        FlowerClassifier(path, device="cpu").predict(RED)
+    assert capfd.readouterr().out == ""
 
 
 @settings(max_examples=100, deadline=None)

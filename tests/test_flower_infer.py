@@ -73,12 +73,12 @@ def test_good_photos_are_answered_beside_bad_ones(
 ) -> None:
     (tmp_path / "text.jpg").write_text("hello")
     (tmp_path / "empty").mkdir()
-    bad = [str(tmp_path / "text.jpg"), str(tmp_path / "empty"), str(tmp_path / "missing\n.jpg")]
+    bad = [str(tmp_path / "text.jpg"), str(tmp_path / "empty"), str(tmp_path / "missing\n.jpg"), "long" * 99]
     assert main(["--model", model, "--json", *bad, str(red)]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out)["photo"] == str(red)
     complaints = captured.err.splitlines()
-    assert len(complaints) == 3
+    assert len(complaints) == 4
     assert all(line.startswith("flower-infer: ") for line in complaints)
 
 
@@ -90,7 +90,9 @@ def test_a_model_or_device_that_is_not_there(arguments: list[str], capsys: pytes
     assert len(captured.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["--top", "0", "x.jpg"], ["--threads", "many", "x.jpg"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--top", "0", "x.jpg"], ["--threads", "many", "x.jpg"], ["--threads", "-1", "x.jpg"]]
+)
 def test_wrong_usage(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
@@ -101,6 +103,29 @@ def infer(*arguments: str | bytes, **options: object) -> subprocess.CompletedPro
     """The command as its users start it, in a process of its own."""
     command = [sys.executable, "-m", "runtime", *arguments]
     return subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120, **options)
+
+
+def test_it_keeps_to_itself(model: str, red: Path, tmp_path: Path) -> None:
+    """Nothing in the user's home, and so nothing gathered to be sent."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
+    assert infer("--model", model, str(red), env={**environment, "HOME": str(home)}).returncode == 0
+    assert list(home.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "words"),
+    [("- <&-", 1, b"standard input is closed"), ("{red} >/dev/full", 1, b"cannot be written"), ("{red} >&-", 0, b"")],
+)
+def test_standard_streams_that_are_closed_or_full(
+    redirection: str, status: int, words: bytes, model: str, red: Path
+) -> None:
+    command = f"{sys.executable} -m runtime --model {model} {redirection.format(red=red)}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
+    assert result.returncode == status
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) <= 1
 
 
 def test_version() -> None:

@@ -1,6 +1,7 @@
 """Training: that it learns, resumes exactly, and says what is wrong."""
 
 import json
+import shutil
 import urllib.error
 from dataclasses import replace
 from importlib import metadata
@@ -21,9 +22,13 @@ from finetune.training import learning_rate_factor
 from tests.conftest import SHORT
 
 
+def log_of(output: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+
+
 def test_a_run_leaves_what_it_promises(run_folder: Path) -> None:
     assert {path.name for path in run_folder.iterdir()} == {"best.pt", "last.pt", "log.jsonl", "curves.png"}
-    log = [json.loads(line) for line in (run_folder / "log.jsonl").read_text().splitlines()]
+    log = log_of(run_folder)
     assert [record["epoch"] for record in log] == [1, 2]
     assert all(record["train_loss"] > 0 and record["images_per_second"] > 0 for record in log)
     with Image.open(run_folder / "curves.png") as image:
@@ -56,24 +61,44 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
         assert main(arguments) == 130
     assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
     assert main([*arguments, "--resume"]) == 0
+    once, twice = (torch.load(folder / "last.pt", weights_only=True) for folder in (run_folder, tmp_path))
     for part in ("network", "averaged"):
-        once, twice = (torch.load(folder / "last.pt", weights_only=True)[part] for folder in (run_folder, tmp_path))
-        assert once.keys() == twice.keys()
-        assert all(torch.equal(once[name], twice[name]) for name in once)
+        assert once[part].keys() == twice[part].keys()
+        assert all(torch.equal(once[part][name], twice[part][name]) for name in once[part])
+    for number, moments in once["optimizer"]["state"].items():
+        assert all(torch.equal(value, twice["optimizer"]["state"][number][name]) for name, value in moments.items())
+    for record, other in zip(log_of(run_folder), log_of(tmp_path), strict=True):
+        assert {key for key in record if record[key] != other[key]} <= {"seconds", "images_per_second"}
+
+
+def test_resuming_before_there_is_anything_starts_the_run(dataset: Path, weights: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT, "--epochs", "1"]
+    assert main([*arguments, "--resume"]) == 0
+    assert len(log_of(tmp_path)) == 1
+
+
+def test_a_photograph_that_breaks_during_training_is_named(
+    dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(dataset, tmp_path / "data")
+    broken = read_split(tmp_path / "data", "train").paths[7]
+    broken.write_bytes(broken.read_bytes()[:500])
+    arguments = ["--data", str(tmp_path / "data"), "--weights", str(weights), "--output", str(tmp_path / "out"), *SHORT]
+    assert main([*arguments, "--head", "random", "--workers", "1"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"finetune: {broken}: damaged")
+    assert "Traceback" not in error
 
 
 def test_resuming_something_else_is_refused(
     run_folder: Path, dataset: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(run_folder), *SHORT]
-    assert main([*arguments, "--resume", "--seed", "7"]) == 1
-    assert "began with seed 0, not 7" in capsys.readouterr().err
+    for option, words in (("--seed", "seed 0, not 7"), ("--test-size", "size 64, not 72")):
+        assert main([*arguments, "--resume", option, words.split()[-1]]) == 1
+        assert f"began with {words}" in capsys.readouterr().err
     assert main(arguments) == 1
     assert "holds a run already" in capsys.readouterr().err
-
-
-def log_of(output: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
 
 
 PLAIN = ("--mixup", "0", "--augmentation", "none", "--erasing", "0", "--label-smoothing", "0", "--average-decay", "0")
@@ -178,7 +203,20 @@ def test_a_checkpoint_that_carries_code_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"epochs": 0}, {"optimizer": "magic"}, {"freeze": 9}, {"lr": -1.0}, {"mixup": -0.1}]
+    "values",
+    [
+        {"epochs": 0},
+        {"optimizer": "magic"},
+        {"freeze": 9},
+        {"lr": -1.0},
+        {"mixup": -0.1},
+        {"weight_decay": float("nan")},
+        {"warmup_epochs": float("inf")},
+        {"seed": -1},
+        {"stage_decay": -1.0},
+        {"erasing": 2.0},
+        {"colour": 1},
+    ],
 )
 def test_recipes_that_make_no_sense_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(RecipeError):
