@@ -15,7 +15,8 @@ from finetune.oxford import read_split
 from finetune.photos import stream
 from finetune.probe import fit_head
 from finetune.recipe import Recipe
-from finetune.training import LAST, Run, State, load_state, new_state, train
+from finetune.run import LAST, Run, State, load_state, new_state
+from finetune.training import train
 from runtime.commandline import guarded, positive_int, whole_number
 from runtime.errors import FlowerError
 from runtime.preprocessing import FILTERS, Preprocessing

@@ -3,98 +3,34 @@
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from finetune.accuracy import mean_per_class, top_k
-from finetune.checkpoint import Checkpoint, CheckpointError, save_checkpoint
+from finetune.checkpoint import Checkpoint, save_checkpoint
 from finetune.curves import draw_curves
 from finetune.hardware import Hardware
-from finetune.network import PhotoNetwork, load_untrusted, parameter_groups, set_trainable
+from finetune.network import set_trainable
 from finetune.oxford import DataError, Split
 from finetune.photos import EpochSampler, TrainingPhotos, batches, read_photo, stream
 from finetune.recipe import Recipe
-from runtime.atomic import replacing, write_text
+from finetune.run import Run, State, save_state
+from runtime.atomic import write_text
 from runtime.errors import FlowerError
 from runtime.preprocessing import Preprocessing
 
-BEST, LAST, LOG, CURVES = "best.pt", "last.pt", "log.jsonl", "curves.png"
+BEST, LOG, CURVES = "best.pt", "log.jsonl", "curves.png"
 EVALUATION_BATCH = 64
 
 
 class TrainingError(FlowerError):
     """Training cannot go on."""
-
-
-@dataclass
-class State:
-    """What changes during a run; what ``last.pt`` holds."""
-
-    network: PhotoNetwork
-    averaged: AveragedModel
-    """The moving average of ``network``; what is validated and kept."""
-    optimizer: torch.optim.Optimizer
-    epoch: int = 0
-    """Epochs that are complete."""
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def averaged_weights(self) -> dict[str, torch.Tensor]:
-        """The averaged network's weights under torchvision's names, on the CPU."""
-        prefix = "module.resnet."
-        return {
-            name.removeprefix(prefix): tensor.cpu().contiguous()
-            for name, tensor in self.averaged.state_dict().items()
-            if name.startswith(prefix)
-        }
-
-    def best_top1(self) -> float:
-        """Highest validation accuracy so far."""
-        return max((record["val_top1"] for record in self.history), default=-1.0)
-
-
-@dataclass(frozen=True)
-class Run:
-    """What stays the same during a run."""
-
-    recipe: Recipe
-    preprocessing: Preprocessing
-    train: Split
-    val: Split
-    output: Path
-    provenance: dict[str, Any]
-    versions: dict[str, str]
-    hardware: Hardware
-    report: Callable[[str], None] = print
-
-
-def new_state(run: Run, network: PhotoNetwork) -> State:
-    """The state before the first epoch."""
-    recipe = run.recipe
-    run.hardware.place(network)
-    groups = parameter_groups(
-        network,
-        lr=recipe.lr,
-        head_lr=recipe.head_lr,
-        stage_decay=recipe.stage_decay,
-        weight_decay=recipe.weight_decay,
-        freeze=recipe.freeze,
-    )
-    optimizer: torch.optim.Optimizer
-    if recipe.optimizer == "sgd":
-        optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True)
-    else:
-        optimizer = torch.optim.AdamW(groups)
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
-    return State(network, averaged, optimizer)
 
 
 def train(run: Run, state: State) -> Path:
@@ -117,7 +53,7 @@ def train(run: Run, state: State) -> Path:
         num_workers=run.hardware.workers,
         pin_memory=run.hardware.device.type == "cuda",
     )
-    pixels = np.concatenate(list(batches(run.val.paths, run.preprocessing, EVALUATION_BATCH)))
+    pixels = _preprocessed(run.val, run.preprocessing)
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
         sampler.epoch = epoch
@@ -157,6 +93,16 @@ def train(run: Run, state: State) -> Path:
             f"{record['images_per_second']:.1f} img/s  {left / 60:.0f} min left"
         )
     return run.output / BEST
+
+
+def _preprocessed(split: Split, preprocessing: Preprocessing) -> np.ndarray:
+    """All photographs of ``split``, kept for the whole run: uint8 (images, size, size, 3), 150 MB for a thousand."""
+    parts = []
+    with tqdm(total=len(split), desc="reading validation", unit="img", leave=False, disable=None) as bar:
+        for images in batches(split.paths, preprocessing, EVALUATION_BATCH):
+            parts.append(images)
+            bar.update(len(images))
+    return np.concatenate(parts)
 
 
 def _train_epoch(run: Run, state: State, loader: DataLoader[Any], epoch: int) -> dict[str, Any]:
@@ -245,57 +191,3 @@ def _checkpoint(run: Run, state: State, record: dict[str, Any]) -> Checkpoint:
         provenance=run.provenance,
         versions=run.versions,
     )
-
-
-def _identity(run: Run) -> dict[str, dict[str, Any]]:
-    """What must be the same for a run to go on as itself."""
-    return {
-        "recipe": run.recipe.to_dict(),
-        "preprocessing": run.preprocessing.to_dict(),
-        "provenance": run.provenance,
-    }
-
-
-def save_state(run: Run, state: State) -> None:
-    """Write ``last.pt``: everything that `load_state` needs to go on as if nothing had happened."""
-    content = {
-        **_identity(run),
-        "epoch": state.epoch,
-        "history": state.history,
-        "network": state.network.state_dict(),
-        "averaged": state.averaged.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-    }
-    with replacing(run.output / LAST) as temporary:
-        torch.save(content, temporary)
-
-
-def load_state(run: Run, state: State) -> State:
-    """Put what ``last.pt`` holds into ``state``, and return it.
-
-    All randomness of a run is drawn from the seed, the epoch and the step, so no generator's state is needed.
-
-    Raises:
-        CheckpointError: no such file, damaged, or of another recipe, data set or weights.
-    """
-    path = run.output / LAST
-    content = load_untrusted(path)
-    try:
-        assert isinstance(content, dict)
-        for key, mine in _identity(run).items():
-            for name in sorted(mine.keys() | content[key].keys()):
-                if mine.get(name) != content[key].get(name):
-                    raise CheckpointError(
-                        f"{path}: began with {name} {content[key].get(name)!r}, not {mine.get(name)!r}; "
-                        "resume with the same, or choose another --output"
-                    )
-        state.network.load_state_dict(content["network"])
-        state.averaged.load_state_dict(content["averaged"])
-        state.optimizer.load_state_dict(content["optimizer"])
-        assert all("base_lr" in group for group in state.optimizer.param_groups)
-        state.epoch, state.history = int(content["epoch"]), [dict(record) for record in content["history"]]
-        assert len(state.history) == state.epoch
-        state.best_top1()
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError, OverflowError):
-        raise CheckpointError(f"{path}: not the state of a run; start again without --resume") from None
-    return state

@@ -1,0 +1,135 @@
+"""One training run: what stays the same during it, what changes, and how it is put down and taken up again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from finetune.checkpoint import CheckpointError
+from finetune.hardware import Hardware
+from finetune.network import PhotoNetwork, load_untrusted, parameter_groups
+from finetune.oxford import Split
+from finetune.recipe import Recipe
+from runtime.atomic import replacing
+from runtime.preprocessing import Preprocessing
+
+LAST = "last.pt"
+
+
+@dataclass
+class State:
+    """What changes during a run; what ``last.pt`` holds."""
+
+    network: PhotoNetwork
+    averaged: AveragedModel
+    """The moving average of ``network``; what is validated and kept."""
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    """Epochs that are complete."""
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def averaged_weights(self) -> dict[str, torch.Tensor]:
+        """The averaged network's weights under torchvision's names, on the CPU."""
+        prefix = "module.resnet."
+        return {
+            name.removeprefix(prefix): tensor.cpu().contiguous()
+            for name, tensor in self.averaged.state_dict().items()
+            if name.startswith(prefix)
+        }
+
+    def best_top1(self) -> float:
+        """Highest validation accuracy so far."""
+        return max((record["val_top1"] for record in self.history), default=-1.0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What stays the same during a run."""
+
+    recipe: Recipe
+    preprocessing: Preprocessing
+    train: Split
+    val: Split
+    output: Path
+    provenance: dict[str, Any]
+    versions: dict[str, str]
+    hardware: Hardware
+    report: Callable[[str], None] = print
+
+
+def new_state(run: Run, network: PhotoNetwork) -> State:
+    """The state before the first epoch."""
+    recipe = run.recipe
+    run.hardware.place(network)
+    groups = parameter_groups(
+        network,
+        lr=recipe.lr,
+        head_lr=recipe.head_lr,
+        stage_decay=recipe.stage_decay,
+        weight_decay=recipe.weight_decay,
+        freeze=recipe.freeze,
+    )
+    optimizer: torch.optim.Optimizer
+    if recipe.optimizer == "sgd":
+        optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True)
+    else:
+        optimizer = torch.optim.AdamW(groups)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
+    return State(network, averaged, optimizer)
+
+
+def _identity(run: Run) -> dict[str, dict[str, Any]]:
+    """What must be the same for a run to go on as itself."""
+    return {
+        "recipe": run.recipe.to_dict(),
+        "preprocessing": run.preprocessing.to_dict(),
+        "provenance": run.provenance,
+    }
+
+
+def save_state(run: Run, state: State) -> None:
+    """Write ``last.pt``: everything that `load_state` needs to go on as if nothing had happened."""
+    content = {
+        **_identity(run),
+        "epoch": state.epoch,
+        "history": state.history,
+        "network": state.network.state_dict(),
+        "averaged": state.averaged.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+    }
+    with replacing(run.output / LAST) as temporary:
+        torch.save(content, temporary)
+
+
+def load_state(run: Run, state: State) -> State:
+    """Put what ``last.pt`` holds into ``state``, and return it.
+
+    All randomness of a run is drawn from the seed, the epoch and the step, so no generator's state is needed.
+
+    Raises:
+        CheckpointError: no such file, damaged, or of another recipe, data set or weights.
+    """
+    path = run.output / LAST
+    content = load_untrusted(path)
+    try:
+        assert isinstance(content, dict)
+        for key, mine in _identity(run).items():
+            for name in sorted(mine.keys() | content[key].keys()):
+                if mine.get(name) != content[key].get(name):
+                    raise CheckpointError(
+                        f"{path}: began with {name} {content[key].get(name)!r}, not {mine.get(name)!r}; "
+                        "resume with the same, or choose another --output"
+                    )
+        state.network.load_state_dict(content["network"])
+        state.averaged.load_state_dict(content["averaged"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        assert all("base_lr" in group for group in state.optimizer.param_groups)
+        state.epoch, state.history = int(content["epoch"]), [dict(record) for record in content["history"]]
+        assert len(state.history) == state.epoch
+        state.best_top1()
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError, OverflowError):
+        raise CheckpointError(f"{path}: not the state of a run; start again without --resume") from None
+    return state
