@@ -19,6 +19,7 @@ demo: $(DEMO)/.ready
 	@photos=$$($(DEMO)/bin/python -c "import importlib.util as u, pathlib as p; \
 	  print(p.Path(u.find_spec('sklearn').origin).parent / 'datasets/images')") && \
 	  command=$$(pwd)/$(DEMO)/bin/flower-infer && cd "$$photos" && echo "$$ flower-infer flower.jpg" && "$$command" flower.jpg
+	@echo && echo "Yours: $(DEMO)/bin/flower-infer photo.jpg"
 
 test: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .

@@ -105,7 +105,7 @@ def _photos_below(folder: str) -> Iterator[tuple[str, Photo | FlowerError]]:
     barred: list[OSError] = []
     # Links to folders are not followed: they may lead in circles.
     for parent, folders, files in os.walk(folder, onerror=barred.append):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
             if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
                 yield str(Path(parent, file)), str(Path(parent, file))

@@ -119,6 +119,8 @@ def read_model_bytes(path: Path) -> bytes:
         ModelError: it is missing, unreadable, empty or too large.
     """
     try:
+        if path.is_dir():
+            raise ModelError(f"{path}: is a folder, not a model file")
         if not path.is_file():
             raise ModelError(f"{path}: no such model file; make one with: python -m export --checkpoint FILE")
         size = path.stat().st_size

@@ -62,6 +62,8 @@ def open_photo(photo: Photo, *, least_side: int | None = None) -> Image.Image:
     elif isinstance(photo, bytes | bytearray | memoryview):
         content = bytes(photo)
     elif hasattr(photo, "read"):
+        if _descriptor(photo) == 0:
+            name = "standard input"
         try:
             content = photo.read(MAX_BYTES + 1)
         except (OSError, ValueError) as error:
@@ -71,6 +73,13 @@ def open_photo(photo: Photo, *, least_side: int | None = None) -> Image.Image:
     else:
         raise PhotoError(f"a photo is a path, bytes, a file, an image or an array, not {type(photo).__name__}")
     return _decode(content, name, least_side)
+
+
+def _descriptor(file: BinaryIO) -> int | None:
+    try:
+        return file.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _read_file(path: Path) -> bytes:

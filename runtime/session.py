@@ -50,11 +50,13 @@ class Session:
 
     Raises:
         ModelError: the file is missing, damaged or not one of ours.
-        DeviceError: the device cannot be used.
+        DeviceError: the device cannot be used, or not with so many threads.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, device: str = "auto", threads: int | None = None) -> None:
         self.path = Path(path)
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise DeviceError(f"threads must be a whole number from 1 up, not {threads!r}")
         providers = providers_for(device)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = min(threads or default_threads(), MAX_THREADS)

@@ -129,6 +129,12 @@ def test_files_that_are_no_model_of_ours_are_refused_in_words(make, words: str, 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("threads", [0, -1, 2.5, "many"])
+def test_threads_that_make_no_sense(threads: object, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="threads"):
+        FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"), threads=threads)  # type: ignore[arg-type]
+
+
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"nowhere\.onnx: no such model file"):
         FlowerClassifier(tmp_path / "nowhere.onnx")

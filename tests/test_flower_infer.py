@@ -52,7 +52,8 @@ def test_a_folder_stands_for_the_photos_below_it(
 ) -> None:
     folder = tmp_path / "folder"
     (folder / "deep").mkdir(parents=True)
-    for name in ("b.PNG", "a.png", "deep/c.png", ".hidden.png", "notes.txt"):
+    (folder / ".hidden").mkdir()
+    for name in ("b.PNG", "a.png", "deep/c.png", ".hidden.png", ".hidden/d.png", "notes.txt"):
         shutil.copy(red, folder / name)
     (folder / "loop").symlink_to(folder)
     assert main(["--model", model, "--json", str(folder)]) == 0
