@@ -10,6 +10,8 @@ DATA ?= data
 OUTPUT ?= runs/pipeline
 # A few epochs on small crops: minutes, not the recipe behind the model inside (that is the default without options).
 SCHEDULE ?= --epochs 3 --size 128
+CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
+  'Python 3.11 or newer is needed: make PYTHON=python3.12 …')"
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: demo test pipeline clean
@@ -36,14 +38,14 @@ pipeline: $(DEV)/.ready
 
 # The bare install, as a device has it; scikit-learn only for the photograph in its package, without what it depends on.
 $(DEMO)/.ready: pyproject.toml constraints.txt $(shell find runtime -type f -not -name '*.pyc')
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.12 …')"
+	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python $(PIP) .
 	$(DEMO)/bin/python $(PIP) --no-deps scikit-learn
 	@touch $@
 
 $(DEV)/.ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.12 …')"
+	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/python $(PIP) --editable '.[dev]'
 	@touch $@

@@ -3,29 +3,13 @@
 from typing import Any
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from benchmarks.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
 from export.evaluation import Comparison
 from finetune.accuracy import confusion, hits, mean_per_class, per_class
-from finetune.checkpoint import Checkpoint
 from finetune.oxford import Split
-from finetune.photos import batches
 
 WORST = 10
-BATCH = 16
-
-
-def torch_logits(checkpoint: Checkpoint, split: Split) -> np.ndarray:
-    """What PyTorch itself answers, float32 on the CPU: the reference that everything exported is held against."""
-    network = checkpoint.network()
-    parts = []
-    with torch.no_grad(), tqdm(total=len(split), desc="accuracy, PyTorch", unit="img", disable=None) as bar:
-        for images in batches(split.paths, checkpoint.preprocessing, BATCH):
-            parts.append(network(torch.from_numpy(images)).numpy())
-            bar.update(len(images))
-    return np.concatenate(parts)
 
 
 def figures(logits: np.ndarray, split: Split, reference: np.ndarray | None) -> dict[str, Any]:

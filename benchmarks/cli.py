@@ -22,6 +22,10 @@ Leave the machine to itself while it runs. Writes report.md, report.json, report
 """
 
 
+EXPORTED = Path("runs/flowers")
+USUAL_CHECKPOINT = EXPORTED / "best.pt"
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m benchmarks``."""
     parser = argparse.ArgumentParser(
@@ -30,13 +34,12 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    folder = Path("runs/flowers")
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help=f"(default: {folder / 'best.pt'} if it exists)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help=f"(default: {USUAL_CHECKPOINT} if it exists)")
     parser.add_argument(
         "--models",
         type=Path,
         nargs="+",
-        default=[folder / f"flowers-resnet50-{precision}.onnx" for precision in ("fp32", "int8")],
+        default=[EXPORTED / f"flowers-resnet50-{precision}.onnx" for precision in ("fp32", "int8")],
         metavar="FILE",
         help="model files, the reference for speed first (default: FP32 and INT8 in runs/flowers)",
     )
@@ -68,9 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _benchmark(options: argparse.Namespace, command: str) -> None:
-    usual = Path("runs/flowers/best.pt")
     plan = Plan(
-        checkpoint=options.checkpoint or (usual if usual.is_file() else None),
+        checkpoint=options.checkpoint or (USUAL_CHECKPOINT if USUAL_CHECKPOINT.is_file() else None),
         models=tuple(options.models),
         split=read_split(options.data, options.split).head(options.limit),
         rounds=options.rounds,

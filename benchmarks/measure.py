@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 
 from benchmarks import accuracy, cold_start, plots, speed
 from benchmarks.machine import describe_machine
-from export.evaluation import run_split
+from export.evaluation import Network, run_split
+from export.graph import TorchNetwork
 from finetune.accuracy import confusion, per_class
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
 from finetune.oxford import Split
@@ -62,18 +64,16 @@ def measure(plan: Plan) -> Measured:
     _belong_together(checkpoint, sessions, plan.split)
 
     first = next(iter(sessions.values()))
-    logits: dict[str, np.ndarray] = {}
-    if checkpoint is not None:
-        logits[PYTORCH] = accuracy.torch_logits(checkpoint, plan.split)
-    logits |= run_split(sessions, plan.split, first.info.preprocessing)
+    networks: dict[str, Network] = {**({PYTORCH: TorchNetwork(checkpoint)} if checkpoint else {}), **sessions}
+    logits = run_split(networks, plan.split, first.info.preprocessing)
     reference = next(iter(logits))
     last = list(logits)[-1]
 
     photo = plan.split.paths[0]
     pixels = first.info.preprocessing(photo)[np.newaxis]
-    latency = speed.interleaved(_networks(checkpoint, sessions, pixels), plan.rounds, "latency")
+    latency = speed.interleaved(_one_run_each(networks, pixels), plan.rounds, "latency")
     batch = np.repeat(pixels, THROUGHPUT_BATCH, axis=0)
-    throughput = speed.interleaved(_networks(checkpoint, sessions, batch), max(5, plan.rounds // 10), "throughput")
+    throughput = speed.interleaved(_one_run_each(networks, batch), max(5, plan.rounds // 10), "throughput")
     whole = speed.interleaved(_photo_to_answer(paths, photo, plan.threads), plan.rounds, "photo to answer")
     started = cold_start.measure(paths, photo, max(5, plan.rounds // 10), plan.threads)
 
@@ -143,23 +143,10 @@ def _belong_together(checkpoint: Checkpoint | None, sessions: dict[str, Session]
         raise FlowerError("the checkpoint's classes or preprocessing are not the model files'; export it again")
 
 
-def _networks(
-    checkpoint: Checkpoint | None, sessions: dict[str, Session], pixels: np.ndarray
-) -> dict[str, Callable[[], object]]:
-    contestants: dict[str, Callable[[], object]] = {}
-    if checkpoint is not None:
-        network, images = checkpoint.network(), torch.from_numpy(pixels)
-
-        @torch.inference_mode()
-        def run_torch() -> object:
-            return network(images)
-
-        contestants[PYTORCH] = run_torch
-    for name, session in sessions.items():
-        contestants[name] = lambda session=session: session.logits(pixels)  # type: ignore[misc]
-    return contestants
+def _one_run_each(networks: dict[str, Network], pixels: np.ndarray) -> dict[str, Callable[[], object]]:
+    return {name: partial(network.logits, pixels) for name, network in networks.items()}
 
 
 def _photo_to_answer(paths: dict[str, Path], photo: Path, threads: int) -> dict[str, Callable[[], object]]:
     classifiers = {name: FlowerClassifier(path, device="cpu", threads=threads) for name, path in paths.items()}
-    return {name: lambda c=classifier: c.predict(photo) for name, classifier in classifiers.items()}  # type: ignore[misc]
+    return {name: partial(classifier.predict, photo) for name, classifier in classifiers.items()}

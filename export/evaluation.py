@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -11,21 +11,27 @@ from finetune.accuracy import mean_per_class, top_k
 from finetune.oxford import Split
 from finetune.photos import batches
 from runtime.preprocessing import Preprocessing
-from runtime.session import Session
 
 BATCH = 16
 
 
-def run_split(sessions: Mapping[str, Session], split: Split, preprocessing: Preprocessing) -> dict[str, np.ndarray]:
-    """The logits of each session for every photograph of ``split``: float32, shape (images, classes).
+class Network(Protocol):
+    """Anything that answers as a `runtime.session.Session` does."""
 
-    The photographs are decoded once, and each session sees exactly the same bytes.
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (batch, size, size, 3) to float32 (batch, classes)."""
+
+
+def run_split(networks: Mapping[str, Network], split: Split, preprocessing: Preprocessing) -> dict[str, np.ndarray]:
+    """The logits of each network for every photograph of ``split``: float32, shape (images, classes).
+
+    The photographs are decoded once, and each network sees exactly the same bytes.
     """
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in sessions}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in networks}
     with tqdm(total=len(split), desc=f"accuracy, {split.name}", unit="img", disable=None) as bar:
         for images in batches(split.paths, preprocessing, BATCH):
-            for name, session in sessions.items():
-                parts[name].append(session.logits(images))
+            for name, network in networks.items():
+                parts[name].append(network.logits(images))
             bar.update(len(images))
     return {name: np.concatenate(part) for name, part in parts.items()}
 

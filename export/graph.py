@@ -107,10 +107,21 @@ def finished(model: onnx.ModelProto, info: ModelInfo) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
+class TorchNetwork:
+    """The checkpoint in PyTorch, asked as a `runtime.session.Session` is: the reference for everything exported."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._network = checkpoint.network()
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (batch, size, size, 3) to float32 (batch, classes), on the CPU."""
+        with torch.inference_mode():
+            return self._network(torch.from_numpy(images)).numpy()
+
+
 def torch_logits(checkpoint: Checkpoint, pixels: np.ndarray) -> np.ndarray:
-    """What PyTorch answers, to compare the graph with: uint8 (images, size, size, 3) to float32 (images, classes)."""
-    with torch.no_grad():
-        return checkpoint.network()(torch.from_numpy(pixels)).numpy()
+    """What PyTorch answers to one batch, to compare the graph with."""
+    return TorchNetwork(checkpoint).logits(pixels)
 
 
 def _stripped(model: onnx.ModelProto) -> onnx.ModelProto:

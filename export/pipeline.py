@@ -71,7 +71,8 @@ def run(job: Job) -> list[Exported]:
     core = build_core(checkpoint)
     graphs = {"fp32": with_intake(core)}
     infos = {"fp32": _info(checkpoint, job.checkpoint)}
-    _check_against_torch(checkpoint, graphs["fp32"], infos["fp32"], job)
+    sessions = {"fp32": _opened(graphs["fp32"], infos["fp32"])}
+    _check_against_torch(checkpoint, sessions["fp32"], job)
     if job.int8:
         photographs = _photographs(job.calibration, checkpoint)
         ranges = calibrate(core, photographs, len(job.calibration), job.method)
@@ -83,13 +84,14 @@ def run(job: Job) -> list[Exported]:
             "sha256": job.calibration.digest(),
         }
         infos["int8"] = replace(infos["fp32"], precision="int8", calibration=calibration)
+        sessions["int8"] = _opened(graphs["int8"], infos["int8"])
         job.report(f"int8     calibrated on {job.calibration.describe()}, {job.method}")
     # On the calibration photographs first: the temperature is a choice, and choices are made on validation.
-    logits = _measure(graphs, infos, job.calibration, checkpoint)
+    logits = _measure(sessions, infos, job.calibration, checkpoint)
     for name in infos:
         infos[name] = replace(infos[name], temperature=fit_temperature(logits[name], job.calibration.labels))
     if job.evaluation is not None:
-        logits = _measure(graphs, infos, job.evaluation, checkpoint)
+        logits = _measure(sessions, infos, job.evaluation, checkpoint)
     exported = []
     # All are finished before the first is written, so that a failure leaves nothing new behind.
     contents = {name: finished(graph, infos[name]) for name, graph in graphs.items()}
@@ -122,13 +124,11 @@ def _photographs(split: Split, checkpoint: Checkpoint) -> Iterator[np.ndarray]:
     return batches(split.paths, checkpoint.preprocessing, CHECKED_IMAGES)
 
 
-def _check_against_torch(checkpoint: Checkpoint, graph: onnx.ModelProto, info: ModelInfo, job: Job) -> None:
+def _check_against_torch(checkpoint: Checkpoint, session: Session, job: Job) -> None:
     """Real photographs through PyTorch and through the file must give the same logits."""
     pixels = next(_photographs(job.calibration.head(CHECKED_IMAGES), checkpoint))
     expected = torch_logits(checkpoint, pixels)
-    with tempfile.TemporaryDirectory() as folder:
-        session = _opened(graph, info, Path(folder, "fp32.onnx"))
-        worst = float(np.abs(session.logits(pixels) - expected).max())
+    worst = float(np.abs(session.logits(pixels) - expected).max())
     # Written so that NaN fails, too.
     if not worst <= TOLERANCE:
         raise ExportError(
@@ -139,12 +139,10 @@ def _check_against_torch(checkpoint: Checkpoint, graph: onnx.ModelProto, info: M
 
 
 def _measure(
-    graphs: dict[str, onnx.ModelProto], infos: dict[str, ModelInfo], split: Split, checkpoint: Checkpoint
+    sessions: dict[str, Session], infos: dict[str, ModelInfo], split: Split, checkpoint: Checkpoint
 ) -> dict[str, np.ndarray]:
-    """Run all graphs on ``split``, write their accuracy into ``infos``, and return their logits."""
-    with tempfile.TemporaryDirectory() as folder:
-        sessions = {name: _opened(graph, infos[name], Path(folder, f"{name}.onnx")) for name, graph in graphs.items()}
-        logits = run_split(sessions, split, checkpoint.preprocessing)
+    """Run all sessions on ``split``, write their accuracy into ``infos``, and return their logits."""
+    logits = run_split(sessions, split, checkpoint.preprocessing)
     for name, info in infos.items():
         measured = summary(logits[name], split)
         if name != "fp32":
@@ -154,6 +152,9 @@ def _measure(
     return logits
 
 
-def _opened(graph: onnx.ModelProto, info: ModelInfo, path: Path) -> Session:
-    write_bytes(path, finished(graph, info))
-    return Session(path, device="cpu")
+def _opened(graph: onnx.ModelProto, info: ModelInfo) -> Session:
+    """The graph as the runtime runs it, through a file like the one that will be written."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        write_bytes(path, finished(graph, info))
+        return Session(path, device="cpu")
