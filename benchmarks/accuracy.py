@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
 from export.evaluation import Comparison
 from finetune.accuracy import confusion, hits, mean_per_class, per_class
-from finetune.oxford import Split
+from finetune.split import Split
 
 WORST = 10
 

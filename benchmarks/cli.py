@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.measure import Plan, measure
 from benchmarks.report import write_report
-from finetune.oxford import SPLITS, read_split
+from finetune.dataset import SPLITS, read_split
 from runtime.commandline import guarded, positive_int
 from runtime.session import default_threads
 
@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="model files, the reference for speed first (default: FP32 and INT8 in runs/flowers)",
     )
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
-    parser.add_argument("--split", choices=tuple(SPLITS), default="test", help="(default: test)")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
     parser.add_argument("--limit", type=positive_int, metavar="N", help="photographs of it (default: all)")
     parser.add_argument(
         "--rounds", type=positive_int, default=200, metavar="N", help="interleaved rounds (default: 200)"

@@ -15,7 +15,7 @@ from export.evaluation import Network, run_split
 from export.graph import TorchNetwork
 from finetune.accuracy import confusion, per_class
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
-from finetune.oxford import Split
+from finetune.split import Split
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError
 from runtime.session import Session

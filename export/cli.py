@@ -6,7 +6,7 @@ from pathlib import Path
 
 from export.calibration import METHODS
 from export.pipeline import Exported, Job, run
-from finetune.oxford import read_split
+from finetune.dataset import read_split
 from runtime.commandline import guarded, positive_int
 
 EXAMPLES = """\

@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from finetune.accuracy import mean_per_class, top_k
-from finetune.oxford import Split
 from finetune.photos import batches
+from finetune.split import Split
 from runtime.preprocessing import Preprocessing
 
 BATCH = 16

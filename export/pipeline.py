@@ -14,8 +14,8 @@ from export.graph import build_core, finished, torch_logits, with_intake
 from export.int8 import quantize
 from export.temperature import fit_temperature
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
-from finetune.oxford import Split
 from finetune.photos import batches
+from finetune.split import Split
 from runtime.atomic import write_bytes
 from runtime.errors import FlowerError
 from runtime.modelfile import ModelInfo

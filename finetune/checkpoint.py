@@ -67,8 +67,24 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "provenance": checkpoint.provenance,
         "versions": checkpoint.versions,
     }
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    save_tensors(content, path)
+
+
+def save_tensors(content: object, path: Path) -> None:
+    """`torch.save`, atomically.
+
+    Raises:
+        CheckpointError: the disk is full or read-only; what was at ``path`` is still there.
+    """
+    try:
+        with replacing(path) as temporary:
+            torch.save(content, temporary)
+    # torch's writer reports a full disk as a RuntimeError, with internals of its file format as the text.
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "is the disk full?"
+        raise CheckpointError(
+            f"{path}: cannot be written ({reason}); what was saved before is still there; free some space and go on"
+        ) from None
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -8,14 +8,16 @@ from pathlib import Path
 import torch
 
 from finetune.checkpoint import sha256_of
+from finetune.dataset import describe_dataset, read_split
 from finetune.download import ensure_dataset
 from finetune.hardware import Hardware
 from finetune.network import PhotoNetwork, load_pretrained
-from finetune.oxford import read_split
 from finetune.photos import stream
 from finetune.probe import fit_head
-from finetune.recipe import Recipe
+from finetune.processes import Processes
+from finetune.recipe import RECIPES, RECIPES_HELP, Recipe
 from finetune.run import LAST, Run, State, load_state, new_state
+from finetune.split import joined
 from finetune.training import train
 from runtime.commandline import guarded, positive_int, whole_number
 from runtime.errors import FlowerError
@@ -27,19 +29,26 @@ examples:
   python -m finetune                                  fetch Oxford 102 Flowers and ImageNet weights, fine-tune
   python -m finetune --data data --weights resnet50.pth --output runs/flowers
   python -m finetune --data data --output runs/flowers --resume
-  python -m finetune --data data --epochs 2 --size 128       a quick look
+  python -m finetune --data data --recipe fast        a good model over a cup of tea
+  python -m finetune --data my-plants                 your own: my-plants/CLASS/*.jpg
+  python -m finetune --data data --splits train,val   the product's model: all labelled images but the test images
+  torchrun --nproc-per-node 4 -m finetune --data data          four GPUs
 
 Writes to --output: best.pt (for python -m export), last.pt (for --resume), log.jsonl, curves.png.
+While it runs, --output/cache holds what is computed once; it is removed at the end.
 """
 
+DEFAULT_CACHE_GB = 8
 RECIPE_HELP = {
     "epochs": "passes over the training photographs",
     "batch_size": "photographs a step",
     "size": "side of the training crops, pixels",
     "min_scale": "smallest share of a photo's area that a crop takes",
-    "augmentation": "trivial or none",
+    "augmentation": "trivial, rand or none",
+    "views": "augmented views of each photograph, 0 for a new one every epoch",
     "erasing": "chance that a rectangle of a crop is blanked",
     "mixup": "alpha of MixUp, 0 for none",
+    "cutmix": "alpha of CutMix, 0 for none",
     "optimizer": "sgd or adamw",
     "lr": "peak learning rate of layer4",
     "head_lr": "peak learning rate of the head",
@@ -48,7 +57,9 @@ RECIPE_HELP = {
     "label_smoothing": "share of the target spread over all classes",
     "warmup_epochs": "epochs until the peak learning rate",
     "clip_norm": "largest norm of the gradient",
-    "average_decay": "of the moving average of the weights",
+    "average": "of the weights: ema, swa or none",
+    "average_decay": "of the exponential moving average",
+    "batchnorm": "statistics in the trained stages: train or frozen",
     "freeze": "stages that are never trained (1: stem, 2: and layer1, … 5: all but the head)",
     "unfreeze_every": "epochs between one stage joining and the next, 0 for all at once",
     "head": "where the head starts: probe or random",
@@ -79,6 +90,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="ImageNet weights, a resnet50 state dict (default: torchvision's)",
     )
     data.add_argument(
+        "--splits",
+        choices=("train", "train,val"),
+        default="train",
+        help="what to train on; with train,val there is no validation, and the last epoch is kept (default: train)",
+    )
+    data.add_argument(
         "--limit", type=positive_int, metavar="N", help="use only N images of each split, to try things out"
     )
     run = parser.add_argument_group("run")
@@ -89,12 +106,19 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--workers", type=whole_number, metavar="N", help="processes that load photos (default: cores - 1)"
     )
-    recipe = parser.add_argument_group("recipe")
+    run.add_argument(
+        "--cache-gb",
+        type=float,
+        metavar="N",
+        help=f"disk for what is computed once, 0 for none (default: {DEFAULT_CACHE_GB} on a CPU, 0 on CUDA)",
+    )
+    run.add_argument("--tensorboard", action="store_true", help="log to --output/tensorboard as well")
+    recipe = parser.add_argument_group("recipe", RECIPES_HELP)
+    recipe.add_argument("--recipe", choices=tuple(RECIPES), default="default", help="(default: default)")
     for field in dataclasses.fields(Recipe):
         recipe.add_argument(
             "--" + field.name.replace("_", "-"),
             type=type(field.default),
-            default=field.default,
             metavar="X" if field.type is str else "N",
             help=f"{RECIPE_HELP[field.name]} (default: {field.default})",
         )
@@ -123,24 +147,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _finetune(options: argparse.Namespace) -> None:
-    recipe = Recipe(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)})
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)}
+    recipe = dataclasses.replace(
+        RECIPES[options.recipe], **{name: value for name, value in given.items() if value is not None}
+    )
     preprocessing = Preprocessing(options.test_size, options.crop_pct, options.interpolation)
     if (options.output / LAST).exists() and not options.resume:
         raise FlowerError(
             f"{options.output}: holds a run already; go on with it by --resume, or choose another --output"
         )
-    hardware = Hardware.detect(options.device, options.precision, options.workers)
-    data = ensure_dataset(options.data)
-    train_split = read_split(data, "train").head(options.limit)
-    val_split = read_split(data, "val").head(options.limit)
+    processes = Processes.join(options.device)
+
+    def report(line: str) -> None:
+        if processes.is_first:
+            print(line, flush=True)
+
+    hardware = Hardware.detect(options.device, options.precision, options.workers, processes)
+    if processes.is_first:
+        ensure_dataset(options.data)
+    processes.wait()
+    names = options.splits.split(",")
+    train_split = joined([read_split(options.data, name).head(options.limit) for name in names])
+    val_split = None if "val" in names else read_split(options.data, "val").head(options.limit)
     if len(train_split) < 2:
         raise FlowerError("one training photograph is too few: BatchNorm needs company; use a larger --limit")
-    print(f"data     {train_split.describe()}, {val_split.describe()}, {len(train_split.classes)} classes")
+    processes.check(recipe, len(train_split))
+    described = [split.describe() for split in (train_split, val_split) if split is not None]
+    report(f"data     {', '.join(described)}, {len(train_split.classes)} classes")
 
     torch.manual_seed(stream(recipe.seed))
     network = PhotoNetwork(len(train_split.classes))
     source = load_pretrained(network, options.weights)
-    print(f"weights  {source}\nmachine  {hardware.describe()}", flush=True)
+    report(f"weights  {source}")
+    report(f"machine  {hardware.describe()}{f', {processes.count} processes' if processes.count > 1 else ''}")
+    cache_gb = options.cache_gb
+    if cache_gb is None:
+        cache_gb = DEFAULT_CACHE_GB if hardware.device.type == "cpu" else 0
     run = Run(
         recipe=recipe,
         preprocessing=preprocessing,
@@ -148,11 +190,12 @@ def _finetune(options: argparse.Namespace) -> None:
         val=val_split,
         output=options.output,
         provenance={
-            "dataset": "Oxford 102 Flowers",
+            "dataset": describe_dataset(options.data),
+            "train_split": train_split.name,
             "train_images": len(train_split),
             "train_sha256": train_split.digest(),
-            "val_images": len(val_split),
-            "val_sha256": val_split.digest(),
+            "val_images": len(val_split) if val_split is not None else 0,
+            "val_sha256": val_split.digest() if val_split is not None else None,
             "weights": source,
             "weights_sha256": sha256_of(options.weights) if options.weights else None,
             "device": hardware.device.type,
@@ -160,18 +203,24 @@ def _finetune(options: argparse.Namespace) -> None:
         },
         versions=tool_versions("torch", "torchvision", "numpy", "pillow"),
         hardware=hardware,
-        report=lambda line: print(line, flush=True),
+        processes=processes,
+        cache_bytes=int(cache_gb * 1024**3),
+        tensorboard=options.tensorboard,
+        report=report,
     )
     if options.resume and (options.output / LAST).exists():
         state = load_state(run, new_state(run, network))
-        print(f"resumed  after epoch {state.epoch} of {recipe.epochs}", flush=True)
+        report(f"resumed  after epoch {state.epoch} of {recipe.epochs}")
     else:
         if options.resume:
-            print(f"resumed  nothing: {options.output} holds no state yet; starting from the beginning", flush=True)
+            report(f"resumed  nothing: {options.output} holds no state yet; starting from the beginning")
         state = _fresh_state(run, network)
     best = train(run, state)
-    print(f"best     validation top-1 {state.best_top1():.2%} on {len(val_split):,} images: {best}")
-    print(f"next     python -m export --checkpoint {best} --data {options.data} --quantize int8")
+    if val_split is not None:
+        report(f"best     validation top-1 {state.best_top1():.2%} on {len(val_split):,} images: {best}")
+    else:
+        report(f"last     {best}")
+    report(f"next     python -m export --checkpoint {best} --data {options.data} --quantize int8")
 
 
 def _fresh_state(run: Run, network: PhotoNetwork) -> State:

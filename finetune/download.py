@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from finetune.oxford import DataError, find_folder
+from finetune.dataset import is_dataset
+from finetune.split import DataError
 from finetune.vision import Flowers102
 
 CHUNK = 1024**2
@@ -26,15 +27,14 @@ BASE_ADDRESS: str = Flowers102._download_url_prefix
 FILES: dict[str, tuple[str, str]] = Flowers102._file_dict
 
 
-def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS) -> Path:
-    """Return the data set's folder at or below ``data``; download it to ``data/flowers-102`` if there is none.
+def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS) -> None:
+    """Download Oxford 102 Flowers to ``data/flowers-102``, unless there is a data set at ``data``.
 
     Raises:
         DataError: no network, or what arrived is not what Oxford published.
     """
-    folder = find_folder(data)
-    if folder is not None:
-        return folder
+    if is_dataset(data):
+        return
     folder = data / "flowers-102"
     print(f"data     not at {data}; downloading Oxford 102 Flowers to {folder}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,6 @@ def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS) -> Path:
         archive = folder / archive_name
         fetch(base_address + archive_name, archive, archive_md5)
         unpack_images(archive, folder)
-    return folder
 
 
 def fetch(address: str, target: Path, md5: str) -> None:

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from finetune.processes import ALONE, Processes
 from runtime.errors import FlowerError
 from runtime.session import default_threads
+
+MAX_WORKERS = 16
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,13 @@ class Hardware:
     """Processes that decode and augment."""
 
     @classmethod
-    def detect(cls, device: str = "auto", precision: str = "auto", workers: int | None = None) -> "Hardware":
+    def detect(
+        cls,
+        device: str = "auto",
+        precision: str = "auto",
+        workers: int | None = None,
+        processes: Processes = ALONE,
+    ) -> "Hardware":
         """The best this machine has, or what the caller insists on."""
         if device == "cuda" and not torch.cuda.is_available():
             raise FlowerError("torch finds no CUDA device; install a CUDA build of torch, or use --device cpu")
@@ -28,8 +37,9 @@ class Hardware:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         has_bfloat16 = _cuda_has_bfloat16() if device == "cuda" else _cpu_has_bfloat16()
         bfloat16 = has_bfloat16 if precision == "auto" else precision == "bf16"
+        cores = max(1, default_threads() // processes.count)
         return cls(
-            torch.device(device), bfloat16, min(8, max(1, default_threads() - 1)) if workers is None else workers
+            processes.device(device), bfloat16, min(MAX_WORKERS, max(1, cores - 1)) if workers is None else workers
         )
 
     def place(self, network: nn.Module) -> None:

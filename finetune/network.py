@@ -55,18 +55,33 @@ class PhotoNetwork(nn.Module):
         self.resnet = models.resnet50(num_classes=classes)
         self.register_buffer("std", 255 * torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Bytes (uint8 or float 0 to 255, shape (batch, height, width, 3), RGB) to logits (batch, classes)."""
-        pixels = image.permute(0, 3, 1, 2).to(self.std.dtype) - PIXEL_ZERO
-        return self.resnet(pixels / self.std)
+    def forward(self, image: torch.Tensor, first_stage: int = 0) -> torch.Tensor:
+        """Bytes (uint8 or float 0 to 255, shape (batch, height, width, 3), RGB) to logits (batch, classes).
 
-    def features(self, image: torch.Tensor) -> torch.Tensor:
-        """What the head sees, float, shape (batch, 2048)."""
-        head, self.resnet.fc = self.resnet.fc, nn.Identity()
-        try:
-            return self(image)
-        finally:
-            self.resnet.fc = head
+        With ``first_stage`` above 0, ``image`` is instead what `between` gave for the stages below it.
+        """
+        return self.between(image, first_stage, HEAD + 1)
+
+    def between(self, image: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """Run the stages ``first`` to ``last - 1`` and return what the stage ``last`` would see.
+
+        That is float, channels first: (batch, 64, side / 4, side / 4) after the stem, (batch, 256, …) after ``layer1``,
+        and (batch, 2048), the features, before the head.
+        """
+        if first == 0:
+            image = (image.permute(0, 3, 1, 2).to(self.std.dtype) - PIXEL_ZERO) / self.std
+        for stage in range(first, last):
+            image = self._stage(image, stage)
+        return image
+
+    def _stage(self, image: torch.Tensor, stage: int) -> torch.Tensor:
+        resnet = self.resnet
+        if stage == 0:
+            return resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(image))))
+        if stage == HEAD:
+            return resnet.fc(image)
+        image = getattr(resnet, STAGES[stage][0])(image)
+        return torch.flatten(resnet.avgpool(image), 1) if stage == HEAD - 1 else image
 
 
 def stage_modules(network: PhotoNetwork, stage: int) -> Iterator[nn.Module]:
@@ -75,16 +90,24 @@ def stage_modules(network: PhotoNetwork, stage: int) -> Iterator[nn.Module]:
         yield getattr(network.resnet, name)
 
 
-def set_trainable(network: PhotoNetwork, first_stage: int) -> None:
+def set_trainable(network: PhotoNetwork, first_stage: int, *, train_statistics: bool = True) -> None:
     """Train the stages from ``first_stage`` up; freeze those below, their BatchNorm in eval mode.
 
     A frozen BatchNorm left in train mode would keep moving its statistics, and the "frozen" features with them.
+
+    Args:
+        train_statistics: False leaves the BatchNorm of the trained stages in eval mode, too; their scales and shifts
+            are trained all the same.
     """
     network.train()
     for stage in range(len(STAGES)):
         for module in stage_modules(network, stage):
             module.requires_grad_(stage >= first_stage)
             module.train(stage >= first_stage)
+            if not train_statistics:
+                for part in module.modules():
+                    if isinstance(part, nn.BatchNorm2d):
+                        part.eval()
 
 
 def load_pretrained(network: PhotoNetwork, weights: Path | None) -> str:

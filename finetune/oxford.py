@@ -8,16 +8,14 @@ A copy that holds only some images of a split says so in ``<split>-sample.txt`` 
 is then those images. Images that are missing without such a list are an error: nothing is left out in silence.
 """
 
-import hashlib
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat, whosmat
 
+from finetune.split import DataError, Split
 from finetune.vision import Flowers102
-from runtime.errors import FlowerError
 
 SPLITS = {"train": "trnid", "val": "valid", "test": "tstid"}
 """Our names of the splits, as torchvision has them, and Oxford's."""
@@ -32,55 +30,6 @@ MAX_MAT_NUMBERS = 1_000_000
 """A compressed file of the size above could still unfold to gigabytes."""
 
 
-class DataError(FlowerError):
-    """A data set that is missing, incomplete or contradicts itself."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Some photographs and their labels."""
-
-    name: str
-    paths: tuple[Path, ...]
-    labels: np.ndarray
-    """int64, shape (images,), counted from 0."""
-    classes: tuple[str, ...]
-    official_size: int
-    """Images the split has in full; more than ``len(paths)`` where only a sample of it is present."""
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def describe(self) -> str:
-        """For example ``test (1,020 of 6,149 images)``."""
-        if len(self) == self.official_size:
-            return f"{self.name} ({len(self):,} images)"
-        return f"{self.name} ({len(self):,} of {self.official_size:,} images)"
-
-    def head(self, limit: int | None) -> "Split":
-        """``limit`` images spread evenly over the split (all of them for None), in the split's order."""
-        if limit is None or limit >= len(self):
-            return self
-        chosen = np.linspace(0, len(self) - 1, limit).round().astype(int)
-        return Split(
-            self.name,
-            tuple(self.paths[index] for index in chosen),
-            self.labels[chosen],
-            self.classes,
-            self.official_size,
-        )
-
-    def digest(self) -> str:
-        """SHA-256 over the bytes of all images, in order: it changes when any image or their order does."""
-        total = hashlib.sha256()
-        for path in self.paths:
-            try:
-                total.update(hashlib.sha256(path.read_bytes()).digest())
-            except OSError as error:
-                raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-        return total.hexdigest()
-
-
 def find_folder(data: Path) -> Path | None:
     """The folder with ``imagelabels.mat``: ``data`` itself or ``data/flowers-102``, as torchvision lays it out."""
     for folder in (data, data / "flowers-102"):
@@ -89,7 +38,7 @@ def find_folder(data: Path) -> Path | None:
     return None
 
 
-def read_split(data: Path, name: str) -> Split:
+def read_oxford(data: Path, name: str) -> Split:
     """Read one split (``train``, ``val`` or ``test``) from the data set at or below ``data``.
 
     Raises:
@@ -98,8 +47,8 @@ def read_split(data: Path, name: str) -> Split:
     folder = find_folder(data)
     if folder is None:
         raise DataError(
-            f"{data}: no Oxford 102 Flowers here (expected imagelabels.mat and a folder jpg); "
-            "name its folder with --data; python -m finetune downloads it"
+            f"{data}: no Oxford 102 Flowers here (imagelabels.mat and a folder jpg), nor photographs in class-named "
+            "folders; name the folder with --data; python -m finetune downloads Oxford's"
         )
     labels = _read_labels(folder / "imagelabels.mat")
     splits = _read_splits(folder, len(labels))

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from finetune.network import FEATURES, PhotoNetwork
-from finetune.oxford import Split
+from finetune.network import FEATURES, HEAD, PhotoNetwork
 from finetune.photos import batches
+from finetune.split import Split
 from runtime.preprocessing import Preprocessing
 
 BATCH = 64
@@ -38,7 +38,7 @@ def fit_head(
         for pixels in batches(split.paths, preprocessing, BATCH):
             images = torch.from_numpy(pixels).to(device)
             with autocast():
-                parts.append(torch.stack([network.features(images), network.features(images.flip(2))]).float())
+                parts.append(torch.stack([network.between(view, 0, HEAD) for view in (images, images.flip(2))]).float())
             bar.update(len(pixels))
     features = torch.cat(parts, dim=1).reshape(-1, FEATURES)
     labels = torch.from_numpy(np.tile(split.labels, 2)).to(device)

@@ -25,11 +25,18 @@ class Recipe:
     min_scale: float = 0.3
     """Smallest share of the photo's area that a random crop takes."""
     augmentation: str = "trivial"
-    """``trivial`` (Müller and Hutter, "TrivialAugment", ICCV 2021) or ``none`` (crop and flip only)."""
+    """``trivial`` (Müller and Hutter, "TrivialAugment", ICCV 2021), ``rand`` (Cubuk et al., "RandAugment", NeurIPS
+    2020) or ``none`` (crop and flip only)."""
+    views: int = 8
+    """Augmented views of each photograph: epoch N uses view N modulo this. What the frozen stages make of a view is
+    computed once and kept. 0: a new view every epoch."""
     erasing: float = 0.1
     """Chance that a rectangle of a training crop is blanked (Zhong et al., "Random Erasing", AAAI 2020)."""
     mixup: float = 0.2
-    """Alpha of MixUp (Zhang et al., ICLR 2018); 0 turns it off."""
+    """Alpha of MixUp (Zhang et al., ICLR 2018); 0 turns it off. It mixes what the frozen stages give, as manifold MixUp
+    does (Verma et al., ICML 2019), or the pixels where no stage is frozen."""
+    cutmix: float = 0.0
+    """Alpha of CutMix (Yun et al., ICCV 2019); 0 turns it off. Where MixUp is on as well, every other batch has it."""
     optimizer: str = "adamw"
     """``sgd`` (Nesterov, momentum 0.9) or ``adamw``."""
     lr: float = 3e-4
@@ -43,8 +50,13 @@ class Recipe:
     warmup_epochs: float = 2.0
     clip_norm: float = 5.0
     """Largest norm of the gradient."""
+    average: str = "ema"
+    """How the weights that are validated and kept come from those that are trained: ``ema`` (exponential moving
+    average), ``swa`` (mean over the steps of the last quarter; Izmailov et al., UAI 2018) or ``none``."""
     average_decay: float = 0.99
-    """Of the exponential moving average of the weights; the averaged weights are what is validated and kept."""
+    """Of the exponential moving average."""
+    batchnorm: str = "train"
+    """In the trained stages: ``train`` (statistics of each batch) or ``frozen`` (ImageNet's, kept)."""
     freeze: int = 2
     """Stages, from the photo up, that are never trained: 2 is the stem and ``layer1``."""
     unfreeze_every: int = 1
@@ -64,7 +76,10 @@ class Recipe:
             (self.batch_size >= 2, "batch size must be at least 2 (BatchNorm needs company)"),
             (32 <= self.size <= 1024, "size must be 32 to 1024 pixels"),
             (0 < self.min_scale <= 1, "min scale must be above 0 and at most 1"),
-            (self.augmentation in ("trivial", "none"), "augmentation must be trivial or none"),
+            (self.augmentation in ("trivial", "rand", "none"), "augmentation must be trivial, rand or none"),
+            (self.average in ("ema", "swa", "none"), "average must be ema, swa or none"),
+            (self.batchnorm in ("train", "frozen"), "batchnorm must be train or frozen"),
+            (self.views >= 0, "views must not be negative"),
             (self.optimizer in ("sgd", "adamw"), "optimizer must be sgd or adamw"),
             (self.head in ("probe", "random"), "head must be probe or random"),
             (0 <= self.freeze <= HEAD, f"freeze must be 0 to {HEAD}"),
@@ -72,7 +87,7 @@ class Recipe:
             (0 <= self.average_decay < 1, "average decay must be at least 0 and below 1"),
             (0 <= self.label_smoothing < 1, "label smoothing must be at least 0 and below 1"),
             (
-                min(self.mixup, self.erasing, self.weight_decay, self.warmup_epochs) >= 0,
+                min(self.mixup, self.cutmix, self.erasing, self.weight_decay, self.warmup_epochs) >= 0,
                 "no value may be negative",
             ),
             (self.clip_norm > 0, "clip norm must be above 0"),
@@ -81,6 +96,10 @@ class Recipe:
         for holds, message in rules:
             if not holds:
                 raise RecipeError(message)
+
+    def view(self, epoch: int) -> int:
+        """Which augmented view of each photograph ``epoch`` (counted from 0) uses."""
+        return epoch % self.views if self.views else epoch
 
     def first_trained_stage(self, epoch: int) -> int:
         """Staged unfreezing: the lowest stage that is trained in ``epoch`` (counted from 0).
@@ -103,3 +122,11 @@ class Recipe:
         if unknown:
             raise RecipeError(f"unknown recipe values: {', '.join(sorted(unknown))}")
         return replace(cls(), **values)
+
+
+RECIPES = {
+    "fast": Recipe(epochs=12, freeze=4, views=4),
+    "default": Recipe(),
+    "best": Recipe(epochs=60),
+}
+RECIPES_HELP = ""

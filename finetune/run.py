@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
-from finetune.checkpoint import CheckpointError
+from finetune.checkpoint import CheckpointError, save_tensors
 from finetune.hardware import Hardware
 from finetune.network import PhotoNetwork, load_untrusted, parameter_groups
-from finetune.oxford import Split
+from finetune.processes import ALONE, Processes
 from finetune.recipe import Recipe
-from runtime.atomic import replacing
+from finetune.split import Split
 from runtime.preprocessing import Preprocessing
 
 LAST = "last.pt"
@@ -31,6 +31,12 @@ class State:
     """Epochs that are complete."""
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    def averaged_network(self) -> PhotoNetwork:
+        """The averaged network itself, not a copy."""
+        network = self.averaged.module
+        assert isinstance(network, PhotoNetwork)
+        return network
+
     def averaged_weights(self) -> dict[str, torch.Tensor]:
         """The averaged network's weights under torchvision's names, on the CPU."""
         prefix = "module.resnet."
@@ -41,8 +47,8 @@ class State:
         }
 
     def best_top1(self) -> float:
-        """Highest validation accuracy so far."""
-        return max((record["val_top1"] for record in self.history), default=-1.0)
+        """Highest validation accuracy so far; -1 where none was measured."""
+        return max((record.get("val_top1", -1.0) for record in self.history), default=-1.0)
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,17 @@ class Run:
     recipe: Recipe
     preprocessing: Preprocessing
     train: Split
-    val: Split
+    val: Split | None
+    """None where its photographs are trained on as well: nothing is left to choose an epoch by; the last is kept."""
     output: Path
     provenance: dict[str, Any]
     versions: dict[str, str]
     hardware: Hardware
+    processes: Processes = ALONE
+    cache_bytes: int = 8 * 1024**3
+    """How much disk may hold what is computed once; it changes how long a run takes, not what it ends with."""
+    tensorboard: bool = False
+    """Whether to log for TensorBoard as well."""
     report: Callable[[str], None] = print
 
 
@@ -77,7 +89,9 @@ def new_state(run: Run, network: PhotoNetwork) -> State:
         optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True)
     else:
         optimizer = torch.optim.AdamW(groups)
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
+    decay = recipe.average_decay if recipe.average == "ema" else 0.0
+    average = get_swa_multi_avg_fn() if recipe.average == "swa" else get_ema_multi_avg_fn(decay)
+    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     return State(network, averaged, optimizer)
 
 
@@ -100,8 +114,7 @@ def save_state(run: Run, state: State) -> None:
         "averaged": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),
     }
-    with replacing(run.output / LAST) as temporary:
-        torch.save(content, temporary)
+    save_tensors(content, run.output / LAST)
 
 
 def load_state(run: Run, state: State) -> State:

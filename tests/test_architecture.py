@@ -18,9 +18,10 @@ DEVICE_LIBRARIES = {"numpy", "PIL", "onnxruntime"}
 DATA_AND_CHECKPOINT = {
     "finetune.accuracy",
     "finetune.checkpoint",
+    "finetune.dataset",
     "finetune.network",
-    "finetune.oxford",
     "finetune.photos",
+    "finetune.split",
 }
 
 

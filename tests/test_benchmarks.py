@@ -12,7 +12,7 @@ from benchmarks.intervals import bootstrap_difference, bootstrap_mean_per_class,
 from benchmarks.speed import interleaved, percentiles, speedup
 from export.cli import main as export
 from finetune.accuracy import confusion, mean_per_class, per_class, top_k
-from finetune.oxford import Split
+from finetune.split import Split
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2])
 ANSWERS = np.array([0, 0, 0, 1, 1, 2, 1])

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from finetune import download
-from finetune.oxford import DataError, read_split
+from finetune.dataset import read_split
+from finetune.split import DataError
 
 
 class Oxford(HTTPServer):

@@ -14,7 +14,7 @@ from export.evaluation import Comparison
 from export.graph import build_core, torch_logits, with_intake
 from export.temperature import cross_entropy, fit_temperature
 from finetune.checkpoint import load_checkpoint, sha256_of
-from finetune.oxford import read_split
+from finetune.dataset import read_split
 from finetune.photos import batches
 from runtime import FlowerClassifier
 from runtime.session import Session

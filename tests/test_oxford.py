@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from finetune.oxford import CLASSES, DataError, read_split
+from finetune.dataset import read_split
+from finetune.oxford import CLASSES
+from finetune.split import DataError
 from tests.drawn_flowers import draw_dataset
 
 

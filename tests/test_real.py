@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from export.evaluation import run_split, summary
-from finetune.oxford import CLASSES, read_split
+from finetune.dataset import read_split
+from finetune.oxford import CLASSES
 from runtime.modelfile import DEFAULT_MODEL
 from runtime.session import Session
 
