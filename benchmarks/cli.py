@@ -17,6 +17,7 @@ examples:
   python -m benchmarks                                  what python -m export left in runs/flowers
   python -m benchmarks --checkpoint best.pt --models fp32.onnx int8.onnx --data data --output report
   python -m benchmarks --limit 50 --rounds 10           a quick look
+  python -m benchmarks training --help                  seeds, ablations and speed of training
 
 Leave the machine to itself while it runs. Writes report.md, report.json, report.html and the plots to --output.
 """
@@ -64,8 +65,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m benchmarks`` and return its exit status."""
-    options = build_parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["training"]:
+        from benchmarks.training import main as training
+
+        return training(given[1:])
+    options = build_parser().parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks", *given])
     return guarded("benchmarks", lambda: _benchmark(options, command), stopped="nothing was written")
 

@@ -25,8 +25,8 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
         )
         text = environment.get_template(f"{name}.jinja").render(
             measured.figures,
-            share=_share,
-            points=_points,
+            share=share,
+            points=points,
             ms=lambda value: f"{value:.1f}",
             image=lambda name: "data:image/png;base64," + base64.b64encode(measured.plots[name]).decode(),
         )
@@ -34,9 +34,11 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
     return [folder / name for name in NAMES]
 
 
-def _share(value: float, interval: Interval) -> str:
+def share(value: float, interval: Interval) -> str:
+    """A share 0 to 1 in percent, with its interval."""
     return f"{100 * value:.2f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
 
 
-def _points(value: float, interval: Interval) -> str:
+def points(value: float, interval: Interval) -> str:
+    """A difference of shares in percentage points, with its interval."""
     return f"{100 * value:+.2f} ({100 * interval[0]:+.2f} to {100 * interval[1]:+.2f})"

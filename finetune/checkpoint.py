@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from finetune.network import IMAGENET_STD, PIXEL_ZERO, PhotoNetwork, WeightsError, load_untrusted
+from finetune.network import IMAGENET_STD, PIXEL_ZERO, PhotoNetwork
+from finetune.weights import WeightsError, load_untrusted
 from runtime.atomic import replacing
 from runtime.errors import FlowerError
 from runtime.preprocessing import Preprocessing

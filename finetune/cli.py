@@ -9,9 +9,9 @@ import torch
 
 from finetune.checkpoint import sha256_of
 from finetune.dataset import describe_dataset, read_split
-from finetune.download import ensure_dataset
+from finetune.download import ensure_dataset, ensure_weights
 from finetune.hardware import Hardware
-from finetune.network import PhotoNetwork, load_pretrained
+from finetune.network import PhotoNetwork
 from finetune.photos import stream
 from finetune.probe import fit_head
 from finetune.processes import Processes
@@ -19,6 +19,7 @@ from finetune.recipe import RECIPES, RECIPES_HELP, Recipe
 from finetune.run import LAST, Run, State, load_state, new_state
 from finetune.split import joined
 from finetune.training import train
+from finetune.weights import load_pretrained
 from runtime.commandline import guarded, positive_int, whole_number
 from runtime.errors import FlowerError
 from runtime.preprocessing import FILTERS, Preprocessing
@@ -44,9 +45,13 @@ RECIPE_HELP = {
     "batch_size": "photographs a step",
     "size": "side of the training crops, pixels",
     "min_scale": "smallest share of a photo's area that a crop takes",
+    "final_epochs": "epochs at the end with crops as the test has them",
+    "final_size": "side of those crops, pixels",
+    "final_scale": "smallest share of a photo's area that they take",
     "augmentation": "trivial, rand or none",
     "views": "augmented views of each photograph, 0 for a new one every epoch",
     "erasing": "chance that a rectangle of a crop is blanked",
+    "margin": "pixels by which a view is larger than the crops taken from it",
     "mixup": "alpha of MixUp, 0 for none",
     "cutmix": "alpha of CutMix, 0 for none",
     "optimizer": "sgd or adamw",
@@ -54,6 +59,7 @@ RECIPE_HELP = {
     "head_lr": "peak learning rate of the head",
     "stage_decay": "each stage's rate relative to the stage above",
     "weight_decay": "on weights, not on biases and BatchNorm",
+    "decay": "what it shrinks: weights, or all (BatchNorm and biases, too)",
     "label_smoothing": "share of the target spread over all classes",
     "warmup_epochs": "epochs until the peak learning rate",
     "clip_norm": "largest norm of the gradient",
@@ -105,6 +111,12 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="(default: auto)")
     run.add_argument(
         "--workers", type=whole_number, metavar="N", help="processes that load photos (default: cores - 1)"
+    )
+    run.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="for what is computed once, kept for other runs (default: --output/cache, removed at the end)",
     )
     run.add_argument(
         "--cache-gb",
@@ -177,8 +189,12 @@ def _finetune(options: argparse.Namespace) -> None:
 
     torch.manual_seed(stream(recipe.seed))
     network = PhotoNetwork(len(train_split.classes))
-    source = load_pretrained(network, options.weights)
-    report(f"weights  {source}")
+    if options.weights is None and processes.is_first:
+        ensure_weights()
+    processes.wait()
+    weights = options.weights or ensure_weights()
+    load_pretrained(network, weights)
+    report(f"weights  {weights.name}")
     report(f"machine  {hardware.describe()}{f', {processes.count} processes' if processes.count > 1 else ''}")
     cache_gb = options.cache_gb
     if cache_gb is None:
@@ -196,14 +212,15 @@ def _finetune(options: argparse.Namespace) -> None:
             "train_sha256": train_split.digest(),
             "val_images": len(val_split) if val_split is not None else 0,
             "val_sha256": val_split.digest() if val_split is not None else None,
-            "weights": source,
-            "weights_sha256": sha256_of(options.weights) if options.weights else None,
+            "weights": weights.name,
+            "weights_sha256": sha256_of(weights),
             "device": hardware.device.type,
             "precision": hardware.precision,
         },
         versions=tool_versions("torch", "torchvision", "numpy", "pillow"),
         hardware=hardware,
         processes=processes,
+        cache=options.cache,
         cache_bytes=int(cache_gb * 1024**3),
         tensorboard=options.tensorboard,
         report=report,

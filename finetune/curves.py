@@ -17,20 +17,21 @@ def draw_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     epochs = [record["epoch"] for record in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     left.plot(epochs, [record["train_loss"] for record in history], label="training (augmented)")
-    left.plot(epochs, [record["val_loss"] for record in history], label="validation")
     left.set(xlabel="epoch", ylabel="cross-entropy", title="Loss")
     right.plot(epochs, [100 * record["train_top1"] for record in history], label="training (augmented)")
-    right.plot(epochs, [100 * record["val_top1"] for record in history], label="validation")
-    best = max(history, key=lambda record: record["val_top1"])
-    right.plot(best["epoch"], 100 * best["val_top1"], "o", color="C1")
-    right.annotate(
-        f"{100 * best['val_top1']:.1f} %",
-        (best["epoch"], 100 * best["val_top1"]),
-        textcoords="offset points",
-        xytext=(0, -14),
-        ha="center",
-    )
     right.set(xlabel="epoch", ylabel="top-1, %", title="Accuracy")
+    if "val_top1" in history[0]:
+        left.plot(epochs, [record["val_loss"] for record in history], label="validation")
+        right.plot(epochs, [100 * record["val_top1"] for record in history], label="validation")
+        best = max(history, key=lambda record: record["val_top1"])
+        right.plot(best["epoch"], 100 * best["val_top1"], "o", color="C1")
+        right.annotate(
+            f"{100 * best['val_top1']:.1f} %",
+            (best["epoch"], 100 * best["val_top1"]),
+            textcoords="offset points",
+            xytext=(0, -14),
+            ha="center",
+        )
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()

@@ -1,7 +1,7 @@
-"""Fetching Oxford 102 Flowers: resumed when broken off, checked by MD5, unpacked without trust.
+"""Fetching Oxford 102 Flowers and ImageNet weights: resumed when broken off, checked, unpacked without trust.
 
-The addresses and checksums are torchvision's (``Flowers102``); what torchvision does not do, resuming and careful
-unpacking, is here.
+The addresses and checksums are torchvision's; what torchvision does not do, resuming, careful unpacking and waiting for
+another process that fetches the same, is here.
 """
 
 import hashlib
@@ -11,19 +11,24 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+from filelock import FileLock
 from tqdm import tqdm
 
 from finetune.dataset import is_dataset
 from finetune.split import DataError
-from finetune.vision import Flowers102
+from finetune.vision import Flowers102, models
 
 CHUNK = 1024**2
 TIMEOUT_S = 30
 MAX_DOWNLOAD_BYTES = 1024**3
 MAX_UNPACKED_BYTES = 2 * 1024**3
 BASE_ADDRESS: str = Flowers102._download_url_prefix
+WEIGHTS_ADDRESS: str = models.ResNet50_Weights.IMAGENET1K_V2.url
 FILES: dict[str, tuple[str, str]] = Flowers102._file_dict
 
 
@@ -36,27 +41,55 @@ def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS) -> None:
     if is_dataset(data):
         return
     folder = data / "flowers-102"
-    print(f"data     not at {data}; downloading Oxford 102 Flowers to {folder}", flush=True)
+    with _alone(folder):
+        if is_dataset(data):
+            return
+        print(f"data     not at {data}; downloading Oxford 102 Flowers to {folder}", flush=True)
+        archive_name, archive_md5 = FILES["image"]
+        for name, md5 in (FILES["label"], FILES["setid"]):
+            fetch(base_address + name, folder / name, "md5", md5)
+        if not (folder / "jpg").is_dir():
+            archive = folder / archive_name
+            fetch(base_address + archive_name, archive, "md5", archive_md5)
+            unpack_images(archive, folder)
+
+
+def ensure_weights(*, address: str = WEIGHTS_ADDRESS) -> Path:
+    """torchvision's ImageNet weights for ResNet-50, downloaded once to where `torch.hub` keeps such files.
+
+    Raises:
+        DataError: no network, or what arrived is not what was published.
+    """
+    name = address.rpartition("/")[2]
+    target = Path(torch.hub.get_dir(), "checkpoints", name)
+    with _alone(target.parent):
+        # torch's convention: the first digits of the file's SHA-256 stand at the end of its name.
+        fetch(address, target, "sha256", name.rpartition("-")[2].partition(".")[0])
+    return target
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time work on ``folder``; the others wait, and find the work done."""
     folder.mkdir(parents=True, exist_ok=True)
-    archive_name, archive_md5 = FILES["image"]
-    for name, md5 in (FILES["label"], FILES["setid"]):
-        fetch(base_address + name, folder / name, md5)
-    if not (folder / "jpg").is_dir():
-        archive = folder / archive_name
-        fetch(base_address + archive_name, archive, archive_md5)
-        unpack_images(archive, folder)
+    with FileLock(folder / ".downloading.lock"):
+        yield
 
 
-def fetch(address: str, target: Path, md5: str) -> None:
+def fetch(address: str, target: Path, algorithm: str, digest: str) -> None:
     """Download ``address`` to ``target`` unless it is there. A broken download goes on where it stopped.
+
+    Args:
+        algorithm: of `hashlib`.
+        digest: the file's, in hexadecimal, or the first digits of it.
 
     Raises:
         DataError: the server cannot be reached, or the content does not have the checksum.
     """
     if target.is_file():
-        if md5_of(target) == md5:
+        if digest_of(target, algorithm).startswith(digest):
             return
-        raise DataError(f"{target}: is not the file that Oxford published; move it away, or complete the data set")
+        raise DataError(f"{target}: is not the file that was published; move it away, or complete the data set")
     part = target.with_name(target.name + ".part")
     try:
         _continue_download(address, part)
@@ -66,9 +99,9 @@ def fetch(address: str, target: Path, md5: str) -> None:
             f"{address}: cannot be downloaded ({reason}); run the same command again to go on where it stopped, "
             f"or put the file at {target} yourself"
         ) from None
-    if md5_of(part) != md5:
+    if not digest_of(part, algorithm).startswith(digest):
         part.unlink()
-        raise DataError(f"{address}: what arrived is not the published file (wrong MD5); run the command again")
+        raise DataError(f"{address}: what arrived is not the published file (wrong checksum); run the command again")
     part.replace(target)
 
 
@@ -105,10 +138,10 @@ def _continue_download(address: str, part: Path) -> None:
                 raise ConnectionError(f"connection lost after {file.tell():,} of {total:,} bytes")
 
 
-def md5_of(path: Path) -> str:
-    """MD5 in hexadecimal: what Oxford's files are published with; it guards against damage, not against forgery."""
+def digest_of(path: Path, algorithm: str) -> str:
+    """A file's digest in hexadecimal. Oxford publishes MD5, which guards against damage, not against forgery."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def unpack_images(archive: Path, folder: Path) -> None:

@@ -1,18 +1,15 @@
-"""The network: a ResNet-50 that takes bytes, its stages, and the weights it starts from.
+"""The network: a ResNet-50 that takes bytes, and its stages.
 
 ResNet: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; v1.5 as in torchvision (the stride of a
 down-sampling block is in its 3 × 3 convolution).
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from finetune.vision import models
-from runtime.errors import FlowerError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -31,11 +28,8 @@ STAGES: tuple[tuple[str, ...], ...] = (
 """The parts of torchvision's ``resnet50``, from the photo to the answer. ``--freeze N`` freezes the first N."""
 
 HEAD = len(STAGES) - 1
-MAX_WEIGHTS_BYTES = 1024**3
-
-
-class WeightsError(FlowerError):
-    """Pretrained weights that cannot be had or do not fit."""
+STRIDES = (1, 4, 4, 8, 16, 32)
+"""By how much the sides of the image have shrunk before each stage."""
 
 
 class PhotoNetwork(nn.Module):
@@ -44,7 +38,7 @@ class PhotoNetwork(nn.Module):
     Training, validation and the exported graph all go through this module, so the normalisation cannot differ
     between them. It is ``(byte - 115) / std``: one zero for all three channels where ImageNet's recipe has a mean for
     each. That makes the bytes of a photo a valid 8-bit quantization as they are (scale 1, zero point 115, padding
-    equal to the zero), so that an INT8 network needs no float arithmetic to take them in. `load_pretrained` moves the
+    equal to the zero), so that an INT8 network needs no float arithmetic to take them in. `finetune.weights` moves the
     difference into the first BatchNorm, which is exact but for the outermost pixels.
     """
 
@@ -110,93 +104,17 @@ def set_trainable(network: PhotoNetwork, first_stage: int, *, train_statistics: 
                         part.eval()
 
 
-def load_pretrained(network: PhotoNetwork, weights: Path | None) -> str:
-    """Load ImageNet weights, which expect ImageNet's mean and standard deviation, into all but the head.
-
-    Args:
-        network: is changed in place.
-        weights: a file with a torchvision ``resnet50`` state dict, or None for torchvision's own (downloaded once).
-
-    Raises:
-        WeightsError: the file is missing or holds something else, or the download failed.
-    """
-    if weights is None:
-        choice = models.ResNet50_Weights.IMAGENET1K_V2
-        try:
-            state = choice.get_state_dict(progress=True, check_hash=True, weights_only=True)
-        except Exception as error:
-            raise WeightsError(
-                f"torchvision's weights cannot be downloaded ({error}); give a file with --weights FILE"
-            ) from None
-        source = f"torchvision {choice}"
-    else:
-        state = read_state_dict(weights)
-        source = weights.name
-    state = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
-    try:
-        missing, unexpected = network.resnet.load_state_dict(state, strict=False)
-    except (RuntimeError, TypeError, AttributeError):
-        raise WeightsError(
-            f"{source}: the shapes are not a ResNet-50's; give a torchvision resnet50 state dict"
-        ) from None
-    missing = [name for name in missing if not name.startswith("fc.")]
-    if missing or unexpected:
-        odd = (missing + unexpected)[0]
-        raise WeightsError(
-            f"{source}: not a torchvision resnet50 state dict ({len(missing)} tensors missing, "
-            f"{len(unexpected)} unknown, for example {odd!r})"
-        )
-    _move_means_into_batchnorm(network)
-    return source
-
-
-@torch.no_grad()
-def _move_means_into_batchnorm(network: PhotoNetwork) -> None:
-    """Make weights that expect ImageNet's three means fit `PIXEL_ZERO`.
-
-    With another zero the input of ``conv1`` moves by a constant a channel, and its output by a constant a filter;
-    subtracting that from BatchNorm's running mean undoes it.
-    """
-    shift = (255 * torch.tensor(IMAGENET_MEAN) - PIXEL_ZERO) / (255 * torch.tensor(IMAGENET_STD))
-    weight = network.resnet.conv1.weight
-    network.resnet.bn1.running_mean += (weight.sum(dim=(2, 3)) * shift.to(weight)).sum(dim=1)
-
-
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """A state dict from an untrusted file: tensors and plain containers only, never code.
-
-    Raises:
-        WeightsError: missing, too large, or not a state dict.
-    """
-    state = load_untrusted(path)
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise WeightsError(f"{path}: holds no state dict; save one with torch.save(model.state_dict(), FILE)")
-    return state
-
-
-def load_untrusted(path: Path) -> object:
-    """`torch.load` with ``weights_only=True``, on the CPU, with a limit, and errors in words."""
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    if path.stat().st_size > MAX_WEIGHTS_BYTES:
-        raise WeightsError(f"{path}: larger than {MAX_WEIGHTS_BYTES // 1024**2} MB; not a ResNet-50's weights")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    # The unpickler raises whatever a damaged or forged file leads to.
-    except Exception:
-        raise WeightsError(
-            f"{path}: damaged, or not a file of tensors (nothing else is loaded: it could run code)"
-        ) from None
-
-
 def parameter_groups(
-    network: PhotoNetwork, *, lr: float, head_lr: float, stage_decay: float, weight_decay: float, freeze: int
+    network: PhotoNetwork,
+    *,
+    lr: float,
+    head_lr: float,
+    stage_decay: float,
+    weight_decay: float,
+    decay_all: bool,
+    freeze: int,
 ) -> list[dict[str, object]]:
-    """Optimiser groups: a rate for each stage, no weight decay on biases and BatchNorm.
+    """Optimiser groups: a rate for each stage; weight decay on biases and BatchNorm only with ``decay_all``.
 
     The rate of ``layer4`` is ``lr``; each stage further down has ``stage_decay`` times that of the one above
     (discriminative fine-tuning: Howard and Ruder, "Universal Language Model Fine-tuning", ACL 2018).
@@ -205,7 +123,7 @@ def parameter_groups(
     for stage in range(freeze, len(STAGES)):
         rate = head_lr if stage == HEAD else lr * stage_decay ** (HEAD - 1 - stage)
         parameters = [p for module in stage_modules(network, stage) for p in module.parameters()]
-        for chosen, decay in ((_matrices(parameters), weight_decay), (_vectors(parameters), 0.0)):
+        for chosen, decay in ((_matrices(parameters), weight_decay), (_vectors(parameters), weight_decay * decay_all)):
             groups.append({"params": chosen, "lr": rate, "base_lr": rate, "weight_decay": decay})
     return groups
 

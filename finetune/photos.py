@@ -26,10 +26,10 @@ DECODED_ASPECT = 2
 
 
 def augmentation(recipe: Recipe) -> transforms.Compose:
-    """From an RGB Pillow image to a training crop: uint8 tensor, shape (3, size, size)."""
+    """From an RGB Pillow image to a training crop: uint8 tensor, shape (3, view_size, view_size)."""
     steps = [
         transforms.RandomResizedCrop(
-            recipe.size,
+            recipe.view_size,
             scale=(recipe.min_scale, 1.0),
             interpolation=transforms.InterpolationMode.BICUBIC,
             antialias=True,
@@ -57,7 +57,7 @@ class TrainingPhotos(Dataset[tuple[torch.Tensor, int]]):
         """``decoded``, if given, keeps the decoded photographs; `decoded_slot_bytes` is what a slot of it must hold."""
         self._split = split
         self._seed = recipe.seed
-        self._side = DECODED_SIDE * recipe.size
+        self._side = DECODED_SIDE * recipe.view_size
         self._augment = augmentation(recipe)
         self._decoded = decoded
 
@@ -65,7 +65,7 @@ class TrainingPhotos(Dataset[tuple[torch.Tensor, int]]):
         return len(self._split)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, int]:
-        """Returns (uint8 tensor of shape (size, size, 3), label)."""
+        """Returns (uint8 tensor of shape (view_size, view_size, 3), label)."""
         view, index = key
         image = self._photo(index)
         with torch.random.fork_rng(devices=[]):
@@ -92,7 +92,7 @@ class TrainingPhotos(Dataset[tuple[torch.Tensor, int]]):
 
 def decoded_slot_bytes(recipe: Recipe) -> int:
     """What the largest photograph kept decoded takes."""
-    side = DECODED_SIDE * recipe.size
+    side = DECODED_SIDE * recipe.view_size
     return DECODED_ASPECT * side * side * 3
 
 

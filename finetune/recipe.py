@@ -24,12 +24,19 @@ class Recipe:
     they are at test time (Touvron et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019)."""
     min_scale: float = 0.3
     """Smallest share of the photo's area that a random crop takes."""
+    final_epochs: int = 0
+    """Epochs at the end with crops as the test has them: of ``final_size``, and ``final_scale`` for ``min_scale``."""
+    final_size: int = 224
+    final_scale: float = 0.7
     augmentation: str = "trivial"
     """``trivial`` (Müller and Hutter, "TrivialAugment", ICCV 2021), ``rand`` (Cubuk et al., "RandAugment", NeurIPS
     2020) or ``none`` (crop and flip only)."""
     views: int = 8
     """Augmented views of each photograph: epoch N uses view N modulo this. What the frozen stages make of a view is
     computed once and kept. 0: a new view every epoch."""
+    margin: int = 32
+    """Pixels by which a kept view is larger than the training crop. Every epoch trains on another window of what is
+    kept, mirrored or not, so that few views go a long way."""
     erasing: float = 0.1
     """Chance that a rectangle of a training crop is blanked (Zhong et al., "Random Erasing", AAAI 2020)."""
     mixup: float = 0.2
@@ -46,6 +53,8 @@ class Recipe:
     stage_decay: float = 0.7
     """Each stage's rate as a multiple of that of the stage above it."""
     weight_decay: float = 0.05
+    decay: str = "weights"
+    """What weight decay shrinks: ``weights`` (of convolutions and head) or ``all`` (BatchNorm and biases as well)."""
     label_smoothing: float = 0.1
     warmup_epochs: float = 2.0
     clip_norm: float = 5.0
@@ -75,10 +84,15 @@ class Recipe:
             (self.epochs >= 1, "epochs must be at least 1"),
             (self.batch_size >= 2, "batch size must be at least 2 (BatchNorm needs company)"),
             (32 <= self.size <= 1024, "size must be 32 to 1024 pixels"),
-            (0 < self.min_scale <= 1, "min scale must be above 0 and at most 1"),
+            (32 <= self.final_size <= 1024, "final size must be 32 to 1024 pixels"),
+            (0 <= self.final_epochs <= self.epochs, "final epochs must be 0 to epochs"),
+            (min(self.min_scale, self.final_scale) > 0, "scales must be above 0"),
+            (max(self.min_scale, self.final_scale) <= 1, "scales must be at most 1"),
             (self.augmentation in ("trivial", "rand", "none"), "augmentation must be trivial, rand or none"),
             (self.average in ("ema", "swa", "none"), "average must be ema, swa or none"),
             (self.batchnorm in ("train", "frozen"), "batchnorm must be train or frozen"),
+            (self.decay in ("weights", "all"), "decay must be weights or all"),
+            (0 <= self.margin <= 256, "margin must be 0 to 256 pixels"),
             (self.views >= 0, "views must not be negative"),
             (self.optimizer in ("sgd", "adamw"), "optimizer must be sgd or adamw"),
             (self.head in ("probe", "random"), "head must be probe or random"),
@@ -96,6 +110,17 @@ class Recipe:
         for holds, message in rules:
             if not holds:
                 raise RecipeError(message)
+
+    @property
+    def view_size(self) -> int:
+        """Side of an augmented view, pixels."""
+        return self.size + self.margin if self.views else self.size
+
+    def crops(self, epoch: int) -> "Recipe":
+        """The recipe whose ``size`` and ``min_scale`` hold in ``epoch`` (counted from 0)."""
+        if epoch < self.epochs - self.final_epochs:
+            return self
+        return replace(self, size=self.final_size, min_scale=self.final_scale)
 
     def view(self, epoch: int) -> int:
         """Which augmented view of each photograph ``epoch`` (counted from 0) uses."""

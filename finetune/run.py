@@ -10,10 +10,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_m
 
 from finetune.checkpoint import CheckpointError, save_tensors
 from finetune.hardware import Hardware
-from finetune.network import PhotoNetwork, load_untrusted, parameter_groups
+from finetune.network import PhotoNetwork, parameter_groups
 from finetune.processes import ALONE, Processes
 from finetune.recipe import Recipe
 from finetune.split import Split
+from finetune.weights import load_untrusted
 from runtime.preprocessing import Preprocessing
 
 LAST = "last.pt"
@@ -65,8 +66,10 @@ class Run:
     versions: dict[str, str]
     hardware: Hardware
     processes: Processes = ALONE
+    cache: Path | None = None
+    """A folder for what is computed once, to be left for other runs; without one it is in ``output``, and removed."""
     cache_bytes: int = 8 * 1024**3
-    """How much disk may hold what is computed once; it changes how long a run takes, not what it ends with."""
+    """How much disk that may take. Neither changes what a run ends with, only how long it takes."""
     tensorboard: bool = False
     """Whether to log for TensorBoard as well."""
     report: Callable[[str], None] = print
@@ -82,6 +85,7 @@ def new_state(run: Run, network: PhotoNetwork) -> State:
         head_lr=recipe.head_lr,
         stage_decay=recipe.stage_decay,
         weight_decay=recipe.weight_decay,
+        decay_all=recipe.decay == "all",
         freeze=recipe.freeze,
     )
     optimizer: torch.optim.Optimizer

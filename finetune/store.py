@@ -50,17 +50,18 @@ class Store:
         self._data, self._index = folder / f"{name}-{digest}.data", folder / f"{name}-{digest}.index"
         self._dtype = np.dtype(dtype)
         self._slot_bytes = slot_bytes
-        self._slots = min(slots, max_bytes // slot_bytes)
+        self.slots = min(slots, max_bytes // slot_bytes)
+        """How many there is room for; slots from this one up are never kept."""
         self._report = report
         self._checked: set[int] = set()
         self._process = -1
-        self._closed = self._slots == 0
+        self._closed = self.slots == 0
         if not self._closed:
             self._attempt(lambda: self._create(folder, name))
 
     def __contains__(self, slot: int) -> bool:
         """Whether ``slot`` was written. `get` may still find it damaged."""
-        if slot >= self._slots or self._closed:
+        if slot >= self.slots or self._closed:
             return False
         self._attempt(self._open)
         return not self._closed and bool(self._entries[slot]["filled"])
@@ -83,7 +84,7 @@ class Store:
 
     def put(self, slot: int, array: np.ndarray) -> None:
         """Keep ``array`` in ``slot``, if there is room for it."""
-        if slot >= self._slots or self._closed or array.nbytes > self._slot_bytes:
+        if slot >= self.slots or self._closed or array.nbytes > self._slot_bytes:
             return
         entry = np.zeros((), _ENTRY)
         content = np.ascontiguousarray(array, self._dtype)
@@ -104,8 +105,8 @@ class Store:
                 path.unlink(missing_ok=True)
         # Sparse files: they take up what is written into them, not what they are long.
         for path, size in (
-            (self._data, self._slots * self._slot_bytes),
-            (self._index, self._slots * _ENTRY.itemsize),
+            (self._data, self.slots * self._slot_bytes),
+            (self._index, self.slots * _ENTRY.itemsize),
         ):
             with path.open("ab") as file:
                 if file.tell() != size:

@@ -20,7 +20,7 @@ from finetune.recipe import Recipe
 from finetune.run import Run, State, save_state
 from finetune.validation import Validation
 from finetune.views import CACHE, TrainingViews
-from runtime.atomic import write_text
+from runtime.atomic import remove_leftovers, write_text
 from runtime.errors import FlowerError
 
 BEST, LOG, CURVES, TENSORBOARD = "best.pt", "log.jsonl", "curves.png", "tensorboard"
@@ -44,15 +44,17 @@ def train(run: Run, state: State) -> Path:
     recipe, is_first = run.recipe, run.processes.is_first
     if is_first:
         run.output.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(run.output)
     run.processes.wait()
-    views = TrainingViews(run, state.network)
+    kinds = {recipe.crops(0), recipe.crops(recipe.epochs - 1)}
+    views = {crops: TrainingViews(run, crops, state.network, share=1 / len(kinds)) for crops in kinds}
     validation = Validation(run, run.val, state.network) if run.val is not None else None
     set_trainable(state.network, recipe.freeze)
     network = run.processes.wrap(state.network, recipe)
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
         set_trainable(state.network, recipe.first_trained_stage(epoch), train_statistics=recipe.batchnorm == "train")
-        record = {"epoch": epoch + 1, **_train_epoch(run, state, network, views, epoch)}
+        record = {"epoch": epoch + 1, **train_epoch(run, state, network, views[recipe.crops(epoch)], epoch)}
         if validation is not None:
             record |= validation.measure(state.averaged_network())
             if not math.isfinite(record["val_loss"]):
@@ -74,7 +76,7 @@ def train(run: Run, state: State) -> Path:
                 _log_to_tensorboard(run.output / TENSORBOARD, record)
             run.report(_line(record, recipe, kept))
         run.processes.wait()
-    if is_first:
+    if is_first and run.cache is None:
         shutil.rmtree(run.output / CACHE, ignore_errors=True)
     return run.output / BEST
 
@@ -88,7 +90,8 @@ def _line(record: dict[str, Any], recipe: Recipe, kept: bool) -> str:
     )
 
 
-def _train_epoch(run: Run, state: State, network: nn.Module, views: TrainingViews, epoch: int) -> dict[str, Any]:
+def train_epoch(run: Run, state: State, network: nn.Module, views: TrainingViews, epoch: int) -> dict[str, Any]:
+    """One pass over the photographs; ``network`` is the state's, or that wrapped for several processes."""
     recipe = run.recipe
     steps = len(epoch_order(len(run.train), recipe, epoch))
     losses, right, seen = 0.0, 0, 0

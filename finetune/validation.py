@@ -12,7 +12,7 @@ from finetune.network import PhotoNetwork
 from finetune.photos import batches
 from finetune.run import Run
 from finetune.split import Split
-from finetune.views import read_slots, stage_store, write_slots
+from finetune.views import VALIDATION_SHARE, read_slots, stage_store, write_slots
 
 BATCH = 64
 
@@ -28,7 +28,7 @@ class Validation:
             "validation",
             size=run.preprocessing.size,
             images=len(split),
-            max_bytes=run.cache_bytes // 3,
+            max_bytes=int(VALIDATION_SHARE * run.cache_bytes),
             identity={"preprocessing": run.preprocessing.to_dict(), "freeze": run.recipe.freeze},
         )
 

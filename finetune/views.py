@@ -1,55 +1,86 @@
 """Batches for training: augmented views of the photographs, past the stages that are never trained.
 
 What those stages make of a view does not change during a run, so it is computed once and kept in a `Store`. From the
-second time a view is met, neither the photograph is decoded nor the frozen stages are run.
+second time a view is met, neither the photograph is decoded nor the frozen stages are run. Views are larger than the
+crops that are trained on, and every epoch takes another window of them.
 """
 
 import hashlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
-from finetune.network import PhotoNetwork, stage_modules
-from finetune.photos import TrainingPhotos, decoded_slot_bytes, epoch_order, read_photo
+from finetune.network import STRIDES, PhotoNetwork, stage_modules
+from finetune.photos import TrainingPhotos, decoded_slot_bytes, epoch_order, read_photo, stream
+from finetune.recipe import Recipe
 from finetune.run import Run
 from finetune.split import DataError
 from finetune.store import Store
 
 CACHE = "cache"
+PHOTOGRAPHS_SHARE, VIEWS_SHARE, VALIDATION_SHARE = 1 / 8, 3 / 4, 1 / 8
+"""How the disk that a run may fill is divided: enough of each for Oxford's photographs and the default recipe."""
 _KEPT_AS = {torch.bfloat16: np.uint16, torch.float32: np.float32, torch.uint8: np.uint8}
 """numpy has no bfloat16; its bits go through uint16."""
 
 
-class TrainingViews:
-    """The batches of every epoch."""
+@dataclass(frozen=True)
+class Window:
+    """Which part of a kept view one epoch trains on."""
 
-    def __init__(self, run: Run, network: PhotoNetwork) -> None:
-        recipe = run.recipe
-        self._run, self._network = run, network
-        # A third for decoded photographs is more than enough; what they leave is for the views.
+    side: int
+    top: int
+    left: int
+    mirrored: bool
+
+    def __call__(self, view: torch.Tensor) -> torch.Tensor:
+        """The part of ``view``, whose shape is (height, width, channels)."""
+        part = view[self.top : self.top + self.side, self.left : self.left + self.side]
+        return part.flip(1) if self.mirrored else part
+
+
+def windows(batch: torch.Tensor, chosen: Sequence[Window | None]) -> torch.Tensor:
+    """Each image of ``batch``, or of what a stage made of it, cut to its window; features (batch, 2048) stay whole."""
+    if batch.ndim == 2 or None in chosen:
+        return batch
+    is_image = batch.dtype == torch.uint8
+    parts = batch if is_image else batch.permute(0, 2, 3, 1)
+    cut = torch.stack([window(part) for window, part in zip(chosen, parts, strict=True) if window])
+    return cut if is_image else cut.permute(0, 3, 1, 2)
+
+
+class TrainingViews:
+    """The batches of every epoch with crops of one kind."""
+
+    def __init__(self, run: Run, recipe: Recipe, network: PhotoNetwork, *, share: float = 1.0) -> None:
+        """``recipe`` is the run's, or what `Recipe.crops` makes of it; ``share`` of the cache is for these crops."""
+        self._run, self._recipe, self._network = run, recipe, network
         decoded = Store(
-            run.output / CACHE,
-            "photographs",
-            identity={"train": run.provenance["train_sha256"], "versions": run.versions, "size": recipe.size},
+            cache_folder(run),
+            f"photographs-{recipe.size}",
+            identity={"train": run.provenance["train_sha256"], "versions": run.versions, "size": recipe.view_size},
             dtype=np.uint8,
             slots=len(run.train),
             slot_bytes=decoded_slot_bytes(recipe),
-            max_bytes=run.cache_bytes // 3,
+            max_bytes=int(PHOTOGRAPHS_SHARE * share * run.cache_bytes),
             report=run.report,
         )
         self._photos = TrainingPhotos(run.train, recipe, decoded)
         self._store = stage_store(
             run,
             network,
-            "views",
-            size=recipe.size,
+            f"views-{recipe.size}",
+            size=recipe.view_size,
             images=len(run.train) * recipe.views,
-            max_bytes=run.cache_bytes * 2 // 3,
+            max_bytes=int(VIEWS_SHARE * share * run.cache_bytes),
             identity={
                 name: getattr(recipe, name)
-                for name in ("size", "min_scale", "augmentation", "erasing", "seed", "views", "freeze")
+                for name in ("size", "min_scale", "augmentation", "erasing", "seed", "views", "margin", "freeze")
             },
         )
         self._missing: list[list[tuple[int, int]]] = []
@@ -84,6 +115,7 @@ class TrainingViews:
             if inputs is None:
                 inputs = self._compute(loaded, None if not known else [(view, index) for index in batch])
                 write_slots(self._store, slots, inputs)
+            inputs = windows(inputs, [self._window(epoch, index) for index in batch])
             device = self._run.hardware.device
             yield inputs.to(device, non_blocking=True), labels[batch].to(device, non_blocking=True)
 
@@ -102,8 +134,22 @@ class TrainingViews:
         with torch.no_grad(), self._run.hardware.autocast():
             return self._network.between(images, 0, freeze)
 
+    def _window(self, epoch: int, index: int) -> Window | None:
+        recipe, stride = self._recipe, STRIDES[self._recipe.freeze]
+        side, room = math.ceil(recipe.size / stride), math.ceil(recipe.view_size / stride)
+        if not recipe.views or room == side:
+            return None
+        random = np.random.default_rng(stream(recipe.seed, 2, epoch, index))
+        top, left = random.integers(0, room - side + 1, 2).tolist()
+        return Window(side, top, left, mirrored=bool(random.integers(2)))
+
     def _slot(self, view: int, index: int) -> int:
         return view * len(self._run.train) + index
+
+
+def cache_folder(run: Run) -> Path:
+    """Where the run's stores are."""
+    return run.cache or run.output / CACHE
 
 
 class _Pending:
@@ -138,7 +184,7 @@ def stage_store(
         for module, mode in zip(network.modules(), modes, strict=True):
             module.training = mode
     return Store(
-        run.output / CACHE,
+        cache_folder(run),
         name,
         identity={
             **identity,
@@ -156,7 +202,7 @@ def stage_store(
 
 
 def read_slots(store: Store, slots: list[int]) -> torch.Tensor | None:
-    """One batch from ``store``, laid out as the network works on it; None if a slot is empty or damaged."""
+    """One batch from ``store``, as the network takes it; None if a slot is empty or damaged."""
     parts = []
     for slot in slots:
         part = store.get(slot)
@@ -174,6 +220,8 @@ def read_slots(store: Store, slots: list[int]) -> torch.Tensor | None:
 
 def write_slots(store: Store, slots: list[int], batch: torch.Tensor) -> None:
     """The reverse of `read_slots`."""
+    if min(slots) >= store.slots:
+        return
     batch = batch.cpu()
     if batch.dtype != torch.uint8 and batch.ndim == 4:
         batch = batch.permute(0, 2, 3, 1).contiguous()

@@ -15,10 +15,11 @@ from PIL import Image
 from finetune.checkpoint import CheckpointError, load_checkpoint
 from finetune.cli import main
 from finetune.dataset import read_split
-from finetune.network import HEAD, PhotoNetwork, WeightsError, load_pretrained, set_trainable, stage_modules
+from finetune.network import HEAD, PhotoNetwork, set_trainable, stage_modules
 from finetune.photos import TrainingPhotos
 from finetune.recipe import Recipe, RecipeError
 from finetune.training import learning_rate_factor
+from finetune.weights import WeightsError, load_pretrained
 from tests.conftest import SHORT
 
 

@@ -1,0 +1,71 @@
+"""The training runs behind the report: the claimed recipe over seeds, and that recipe with one thing changed.
+
+Each is an ordinary ``python -m finetune`` in a folder of its own, so one that was broken off goes on, and one that is
+complete is not run again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune.cli import main as finetune
+from finetune.run import LAST
+from runtime.errors import FlowerError
+
+SEEDS = (0, 1, 2)
+ABLATION_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training run."""
+
+    name: str
+    change: str
+    """What is different, in words."""
+    options: tuple[str, ...] = ()
+    """Of ``python -m finetune``."""
+
+
+CLAIMED = tuple(Experiment(f"seed-{seed}", f"seed {seed}", ("--seed", str(seed))) for seed in SEEDS)
+
+REFERENCE = Experiment("reference", "the recipe itself")
+ABLATIONS = (
+    REFERENCE,
+    Experiment("freeze-2", "layer2 trained as well", ("--freeze", "2")),
+    Experiment("freeze-4", "layer3 frozen as well", ("--freeze", "4")),
+    Experiment("no-views", "a new view of each photo every epoch", ("--views", "0")),
+    Experiment("one-rate", "one learning rate for all stages", ("--stage-decay", "1")),
+    Experiment("at-once", "all stages trained from the first epoch", ("--unfreeze-every", "0")),
+    Experiment("random-head", "head from random weights", ("--head", "random")),
+    Experiment("no-augmentation", "crop and flip only", ("--augmentation", "none")),
+    Experiment("rand-augment", "RandAugment for TrivialAugment", ("--augmentation", "rand")),
+    Experiment("no-mixup", "no MixUp", ("--mixup", "0")),
+    Experiment("cutmix", "CutMix (alpha 1) in turns with MixUp", ("--cutmix", "1")),
+    Experiment("no-erasing", "no random erasing", ("--erasing", "0")),
+    Experiment("no-smoothing", "no label smoothing", ("--label-smoothing", "0")),
+    Experiment("no-average", "no averaging of weights", ("--average", "none")),
+    Experiment("swa", "SWA for EMA", ("--average", "swa")),
+    Experiment("frozen-batchnorm", "BatchNorm keeps ImageNet's statistics", ("--batchnorm", "frozen")),
+    Experiment("decay-all", "weight decay on BatchNorm and biases, too", ("--decay", "all")),
+    Experiment("sgd", "SGD for AdamW", ("--optimizer", "sgd", "--lr", "0.005", "--head-lr", "0.02", "--weight-decay",
+                                         "0.0005")),
+    Experiment("fixres", "last 2 epochs at 224 pixels with crops as in the test", ("--final-epochs", "2")),
+)  # fmt: skip
+
+
+def run_experiment(experiment: Experiment, folder: Path, common: tuple[str, ...]) -> Path:
+    """Train it in ``folder``, unless that is done, and return its checkpoint.
+
+    Raises:
+        FlowerError: training failed; its own message is on standard error.
+    """
+    output = folder / experiment.name
+    resume = ("--resume",) if (output / LAST).exists() else ()
+    if not (output / "finished").exists():
+        print(f"\n== {experiment.name}: {experiment.change}", flush=True)
+        status = finetune([*common, *experiment.options, "--output", str(output), *resume])
+        if status:
+            raise FlowerError(f"{experiment.name}: training ended with status {status}; the same command goes on")
+        (output / "finished").touch()
+    (output / LAST).unlink(missing_ok=True)
+    return output / "best.pt"

@@ -1,0 +1,168 @@
+"""``python -m benchmarks training``: the claimed recipe over seeds, ablations, resolutions and speed, as a report."""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from benchmarks.experiments import ABLATION_EPOCHS, ABLATIONS, CLAIMED, REFERENCE, run_experiment
+from benchmarks.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
+from benchmarks.machine import describe_machine
+from benchmarks.report import points, share
+from benchmarks.training_speed import measure_training_speed
+from finetune.accuracy import hits, mean_per_class
+from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
+from finetune.dataset import read_split
+from finetune.predict import predict
+from finetune.recipe import Recipe
+from finetune.soup import write_soup
+from finetune.split import Split
+from runtime.atomic import write_text
+from runtime.commandline import guarded, positive_int
+from runtime.preprocessing import Preprocessing
+
+EXAMPLES = """\
+examples:
+  python -m benchmarks training --data data --weights resnet50.pth
+  python -m benchmarks training --data data --weights resnet50.pth --only seeds speed
+
+The runs take hours on a CPU; the same command goes on where it was stopped, and parts that were measured before stay in
+the report. Leave the machine to itself for the speed. Writes training.md and training.json to --report.
+"""
+PARTS = ("seeds", "ablation", "resolution", "speed")
+RESOLUTIONS = tuple((size, crop_pct) for size in (176, 192, 208, 224, 240, 256) for crop_pct in (0.875, 1.0))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``python -m benchmarks training``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks training",
+        description="Train the recipe over seeds and with one thing changed at a time; measure accuracy and speed.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="ImageNet weights")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="(default: all)")
+    parser.add_argument("--experiments", nargs="+", metavar="NAME", help="ablations to run now (default: all)")
+    parser.add_argument(
+        "--rounds", type=positive_int, default=5, metavar="N", help="interleaved rounds of the speed (default: 5)"
+    )
+    parser.add_argument("--output", type=Path, default=Path("runs/training"), metavar="DIR", help="the runs' folder")
+    parser.add_argument("--report", type=Path, default=Path("runs/report"), metavar="DIR", help="the report's folder")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``python -m benchmarks training`` and return its exit status."""
+    options = build_parser().parse_args(arguments)
+    return guarded("benchmarks", lambda: _measure(options), stopped="the same command goes on where it stopped")
+
+
+def _measure(options: argparse.Namespace) -> None:
+    record = options.report / "training.json"
+    figures: dict[str, Any] = json.loads(record.read_text()) if record.is_file() else {}
+    val, test = read_split(options.data, "val"), read_split(options.data, "test")
+    common = ("--data", str(options.data), "--weights", str(options.weights))
+    commands = figures.setdefault("commands", {})
+    figures["machine"] = describe_machine()
+
+    def save(part: str) -> None:
+        commands[part] = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+        write_text(record, json.dumps(figures, indent=1) + "\n")
+        write_text(options.report / "training.md", _markdown(figures))
+
+    if "speed" in options.only:
+        train = read_split(options.data, "train")
+        figures["speed"] = measure_training_speed(train, options.weights, Recipe(), options.rounds)
+        save("speed")
+    if "seeds" in options.only:
+        paths = [run_experiment(experiment, options.output, common) for experiment in CLAIMED]
+        soup = options.output / "soup.pt"
+        write_soup(paths, soup)
+        figures["seeds"] = [
+            _accuracy(name, path, val, test)
+            for name, path in [*((e.change, path) for e, path in zip(CLAIMED, paths, strict=True)), ("soup", soup)]
+        ]
+        save("seeds")
+    if "resolution" in options.only:
+        checkpoint = load_checkpoint(options.output / CLAIMED[0].name / "best.pt")
+        figures["resolution"] = [
+            {"size": size, "crop_pct": crop_pct, "top1": float(_hits(checkpoint, val, size, crop_pct).mean())}
+            for size, crop_pct in RESOLUTIONS
+        ]
+        save("resolution")
+    if "ablation" in options.only:
+        found = figures.setdefault("ablation", {})
+        short = (*common, "--epochs", str(ABLATION_EPOCHS), "--cache", str(options.output / "cache"))
+        for experiment in ABLATIONS:
+            if options.experiments and experiment.name not in (*options.experiments, REFERENCE.name):
+                continue
+            if experiment.name not in found:
+                path = run_experiment(experiment, options.output / "ablation", short)
+                found[experiment.name] = {
+                    "change": experiment.change,
+                    "options": shlex.join(experiment.options),
+                    "hits": "".join("01"[hit] for hit in _hits(load_checkpoint(path), val)),
+                }
+                save("ablation")
+    print(options.report / "training.md")
+
+
+def _hits(checkpoint: Checkpoint, split: Split, size: int | None = None, crop_pct: float = 0.875) -> np.ndarray:
+    preprocessing = checkpoint.preprocessing
+    if size is not None:
+        preprocessing = Preprocessing(size, crop_pct, preprocessing.interpolation)
+    return hits(predict(checkpoint.network(), split, preprocessing), split.labels)
+
+
+def _accuracy(name: str, path: Path, val: Split, test: Split) -> dict[str, Any]:
+    checkpoint = load_checkpoint(path)
+    figures: dict[str, Any] = {"name": name, "sha256": sha256_of(path), "recipe": checkpoint.recipe}
+    for split in (val, test):
+        logits = predict(checkpoint.network(), split, checkpoint.preprocessing)
+        right = hits(logits, split.labels)
+        figures[split.name] = {
+            "images": len(split),
+            "top1": float(right.mean()),
+            "top1_interval": wilson(int(right.sum()), len(right)),
+            "mean_per_class": mean_per_class(logits, split.labels),
+            "mean_per_class_interval": bootstrap_mean_per_class(right, split.labels),
+        }
+    return figures
+
+
+def _markdown(figures: dict[str, Any]) -> str:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("training.md.jinja").render(
+        figures, share=share, points=points, ablation_rows=_ablation_rows(figures), epochs=ABLATION_EPOCHS
+    )
+
+
+def _ablation_rows(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each ablation against the reference, on the same photographs; the best first."""
+    found = {
+        name: (entry, np.array([hit == "1" for hit in entry["hits"]]))
+        for name, entry in figures.get("ablation", {}).items()
+    }
+    if REFERENCE.name not in found:
+        return []
+    reference = found[REFERENCE.name][1]
+    rows = [
+        {
+            **entry,
+            "top1": float(right.mean()),
+            "top1_interval": wilson(int(right.sum()), len(right)),
+            "difference": float(right.mean() - reference.mean()),
+            "difference_interval": bootstrap_difference(right, reference),
+        }
+        for entry, right in found.values()
+    ]
+    return sorted(rows, key=lambda row: -row["top1"])

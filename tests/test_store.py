@@ -1,0 +1,89 @@
+"""What is computed once: that it comes back as it was, or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from finetune.store import Store
+
+SLOT_BYTES = 4096
+
+
+def open_store(folder: Path, identity: str = "a", **values: object) -> Store:
+    arguments = {
+        "dtype": np.uint16,
+        "slots": 8,
+        "slot_bytes": SLOT_BYTES,
+        "max_bytes": 8 * SLOT_BYTES,
+        "report": lambda _: None,
+    } | values
+    return Store(folder, "test", identity={"of": identity}, **arguments)  # type: ignore[arg-type]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    array=hnp.arrays(np.uint16, hnp.array_shapes(max_dims=4, max_side=6)),
+    slot=st.integers(0, 7),
+)
+def test_arrays_come_back_in_another_process(array: np.ndarray, slot: int, tmp_path: Path) -> None:
+    open_store(tmp_path).put(slot, array)
+    found = open_store(tmp_path).get(slot)
+    assert found is not None
+    assert np.array_equal(found, array)
+    assert not found.flags.writeable
+
+
+def test_empty_slots_are_empty(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    assert 3 not in store
+    assert store.get(3) is None
+
+
+def test_a_damaged_slot_counts_as_empty(tmp_path: Path) -> None:
+    open_store(tmp_path).put(2, np.arange(100, dtype=np.uint16))
+    (data,) = tmp_path.glob("*.data")
+    with data.open("r+b") as file:
+        file.seek(2 * SLOT_BYTES + 50)
+        file.write(b"\xff")
+    assert open_store(tmp_path).get(2) is None
+
+
+def test_another_identity_finds_nothing_and_leaves_no_litter(tmp_path: Path) -> None:
+    open_store(tmp_path).put(0, np.ones(3, np.uint16))
+    assert 0 not in open_store(tmp_path, "b")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert 0 not in open_store(tmp_path, "a")
+
+
+def test_no_more_is_kept_than_allowed(tmp_path: Path) -> None:
+    store = open_store(tmp_path, max_bytes=3 * SLOT_BYTES)
+    for slot in range(8):
+        store.put(slot, np.full(10, slot, np.uint16))
+    assert [slot in store for slot in range(8)] == [True] * 3 + [False] * 5
+    store.put(1, np.zeros(SLOT_BYTES, np.uint16))
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.data")) == 3 * SLOT_BYTES
+    nothing = open_store(tmp_path / "none", max_bytes=0)
+    nothing.put(0, np.ones(3, np.uint16))
+    assert nothing.get(0) is None
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_full_disk_costs_time_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    store = open_store(tmp_path, report=said.append)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("finetune.store._write", full)
+    for slot in range(3):
+        store.put(slot, np.ones(3, np.uint16))
+        assert store.get(slot) is None
+    assert len(said) == 1
+    assert "No space left" in said[0]
