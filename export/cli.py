@@ -8,6 +8,7 @@ from export.calibration import METHODS
 from export.pipeline import Exported, Job, run
 from finetune.dataset import read_split
 from runtime.commandline import guarded, positive_int
+from runtime.errors import FlowerError
 
 EXAMPLES = """\
 examples:
@@ -47,6 +48,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="validation photographs to calibrate on (default: all)",
     )
     parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="N",
+        help="for a model trained on the validation photographs, too: that of the same recipe trained without them "
+        "(default: fitted on validation)",
+    )
+    parser.add_argument(
         "--evaluate",
         choices=("test", "train", "none"),
         default="test",
@@ -63,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _export(options: argparse.Namespace) -> None:
+    if options.temperature is not None and not 0.01 <= options.temperature <= 100:
+        raise FlowerError(f"--temperature {options.temperature}: must be 0.01 to 100")
     evaluation = None
     if options.evaluate != "none":
         evaluation = read_split(options.data, options.evaluate).head(options.evaluation_images)
@@ -73,6 +83,7 @@ def _export(options: argparse.Namespace) -> None:
         evaluation=evaluation,
         int8=options.quantize == "int8",
         method=options.calibrate,
+        temperature=options.temperature,
         report=lambda line: print(line, flush=True),
     )
     exported = run(job)

@@ -53,6 +53,8 @@ class Job:
     evaluation: Split | None
     int8: bool
     method: str = "percentile"
+    temperature: float | None = None
+    """For all files, instead of fitting one to each on the calibration photographs."""
     report: Callable[[str], None] = print
 
 
@@ -89,7 +91,11 @@ def run(job: Job) -> list[Exported]:
     # On the calibration photographs first: the temperature is a choice, and choices are made on validation.
     logits = _measure(sessions, infos, job.calibration, checkpoint)
     for name in infos:
-        infos[name] = replace(infos[name], temperature=fit_temperature(logits[name], job.calibration.labels))
+        temperature = job.temperature or fit_temperature(logits[name], job.calibration.labels)
+        infos[name] = replace(infos[name], temperature=temperature)
+    if job.calibration.name in _trained_on(checkpoint):
+        note = "" if job.temperature else "; fitted on them, the temperature makes probabilities too high (--temperature)"
+        job.report(f"note     the network was trained on the {job.calibration.name} photographs, too{note}")
     if job.evaluation is not None:
         logits = _measure(sessions, infos, job.evaluation, checkpoint)
     exported = []
@@ -120,6 +126,11 @@ def _info(checkpoint: Checkpoint, path: Path) -> ModelInfo:
     )
 
 
+def _trained_on(checkpoint: Checkpoint) -> list[str]:
+    """The splits that the network has seen the labels of."""
+    return str(checkpoint.provenance.get("train_split", "train")).split("+")
+
+
 def _photographs(split: Split, checkpoint: Checkpoint) -> Iterator[np.ndarray]:
     return batches(split.paths, checkpoint.preprocessing, CHECKED_IMAGES)
 
@@ -145,6 +156,8 @@ def _measure(
     logits = run_split(sessions, split, checkpoint.preprocessing)
     for name, info in infos.items():
         measured = summary(logits[name], split)
+        if split.name in _trained_on(checkpoint):
+            measured["trained_on"] = True
         if name != "fp32":
             measured["fp32_top1"] = summary(logits["fp32"], split)["top1"]
             measured["agreement_with_fp32"] = round(100 * Comparison.of(logits[name], logits["fp32"]).agreement, 2)

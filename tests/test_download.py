@@ -5,6 +5,7 @@ import io
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -71,36 +72,51 @@ def test_a_broken_download_goes_on_where_it_stopped(server: Oxford, tmp_path: Pa
     target = tmp_path / "file"
     for _ in range(2):
         with pytest.raises(DataError, match="run the same command again"):
-            download.fetch(address(server, "file"), target, md5(content))
+            download.fetch(address(server, "file"), target, "md5", md5(content))
         assert not target.exists()
-    download.fetch(address(server, "file"), target, md5(content))
+    download.fetch(address(server, "file"), target, "md5", md5(content))
     assert target.read_bytes() == content
     assert server.asked == [None, "bytes=4000-", "bytes=8000-"]
-    download.fetch(address(server, "file"), target, md5(content))
+    download.fetch(address(server, "file"), target, "md5", md5(content))
     assert len(server.asked) == 3
 
 
 def test_what_has_the_wrong_checksum_is_not_kept(server: Oxford, tmp_path: Path) -> None:
     server.files["file"] = b"something else"
-    with pytest.raises(DataError, match="wrong MD5"):
-        download.fetch(address(server, "file"), tmp_path / "file", md5(b"the real thing"))
+    with pytest.raises(DataError, match="wrong checksum"):
+        download.fetch(address(server, "file"), tmp_path / "file", "md5", md5(b"the real thing"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_of_the_users_own_is_not_replaced(server: Oxford, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match="move it away"):
-        download.fetch(address(server, "file"), tmp_path / "file", md5(b"theirs"))
+        download.fetch(address(server, "file"), tmp_path / "file", "md5", md5(b"theirs"))
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_no_network_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be downloaded") as caught:
-        download.fetch("http://127.0.0.1:9/file", tmp_path / "file", "0")
+        download.fetch("http://127.0.0.1:9/file", tmp_path / "file", "md5", "0")
     assert "\n" not in str(caught.value)
 
 
-def test_the_whole_data_set(server: Oxford, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_kept_under_the_name_that_holds_their_hash(
+    server: Oxford, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    content = b"weights" * 1000
+    name = f"resnet50-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    server.files = {name: content, "resnet50-00000000.pth": content}
+    for _ in range(2):
+        assert download.ensure_weights(address=address(server, name)).read_bytes() == content
+    assert len(server.asked) == 1
+    with pytest.raises(DataError, match="wrong checksum"):
+        download.ensure_weights(address=address(server, "resnet50-00000000.pth"))
+
+
+def serve_dataset(server: Oxford, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``server`` offer the drawn data set in the place of Oxford's."""
     source = dataset / "flowers-102"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
@@ -110,9 +126,23 @@ def test_the_whole_data_set(server: Oxford, dataset: Path, tmp_path: Path, monke
     monkeypatch.setattr(
         download, "FILES", {key: (name, md5(server.files[name])) for key, (name, _) in download.FILES.items()}
     )
+
+
+def test_the_whole_data_set(server: Oxford, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve_dataset(server, dataset, monkeypatch)
     for _ in range(2):
         download.ensure_dataset(tmp_path, base_address=address(server))
     assert read_split(tmp_path, "val").digest() == read_split(dataset, "val").digest()
+    assert len(server.asked) == 3
+
+
+def test_two_at_once_do_not_fight(
+    server: Oxford, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_dataset(server, dataset, monkeypatch)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: download.ensure_dataset(tmp_path, base_address=address(server)), range(4)))
+    assert read_split(tmp_path, "train").digest() == read_split(dataset, "train").digest()
     assert len(server.asked) == 3
 
 
