@@ -1,5 +1,6 @@
 # make demo       name the flower in a photograph, with the model inside
 # make test       formatting, types and tests
+# make test-fast  the same without the tests that take minutes
 # make pipeline   DATA=… WEIGHTS=…   fine-tune, export and report on a short schedule
 # make clean      remove what demo and test made
 
@@ -14,7 +15,7 @@ CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) an
   'Python 3.11 or newer is needed: make PYTHON=python3.12 …')"
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test pipeline clean
+.PHONY: demo test test-fast pipeline clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)/.ready
@@ -23,11 +24,11 @@ demo: $(DEMO)/.ready
 	  command=$$(pwd)/$(DEMO)/bin/flower-infer && cd "$$photos" && echo "$$ flower-infer flower.jpg" && "$$command" flower.jpg
 	@echo && echo "Yours: $(DEMO)/bin/flower-infer photo.jpg"
 
-test: $(DEV)/.ready
+test test-fast: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
-	$(DEV)/bin/python -m pytest
+	$(DEV)/bin/python -m pytest $(if $(filter test-fast,$@),-m "not slow")
 
 pipeline: $(DEV)/.ready
 	$(DEV)/bin/python -m finetune --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS)) --output $(OUTPUT) $(SCHEDULE) \

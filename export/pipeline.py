@@ -94,7 +94,9 @@ def run(job: Job) -> list[Exported]:
         temperature = job.temperature or fit_temperature(logits[name], job.calibration.labels)
         infos[name] = replace(infos[name], temperature=temperature)
     if job.calibration.name in _trained_on(checkpoint):
-        note = "" if job.temperature else "; fitted on them, the temperature makes probabilities too high (--temperature)"
+        note = (
+            "" if job.temperature else "; fitted on them, the temperature makes probabilities too high (--temperature)"
+        )
         job.report(f"note     the network was trained on the {job.calibration.name} photographs, too{note}")
     if job.evaluation is not None:
         logits = _measure(sessions, infos, job.evaluation, checkpoint)

@@ -34,26 +34,29 @@ def mix(
     share = float(random.beta(alpha, alpha))
     partner = torch.arange(len(labels), device=labels.device) ^ 1
     partner.clamp_(max=len(labels) - 1)
-    layout = torch.channels_last if inputs.ndim == 4 and inputs.dtype != torch.uint8 else torch.preserve_format
-    if cut and inputs.ndim == 4:
-        inputs, share = _pasted(inputs, partner, share, random)
+    # Work on what is contiguous in memory: images are channels last, and what stages give is so beneath its shape.
+    is_map = inputs.ndim == 4 and inputs.dtype != torch.uint8
+    parts = inputs.permute(0, 2, 3, 1) if is_map else inputs
+    if cut and parts.ndim == 4:
+        mixed, share = _pasted(parts, partner, share, random)
     else:
-        mixed = inputs.float()
-        inputs = torch.lerp(mixed[partner], mixed, share)
-    return inputs.contiguous(memory_format=layout), torch.lerp(targets[partner], targets, share)
+        parts = parts if parts.is_floating_point() else parts.float()
+        mixed = torch.lerp(parts[partner], parts, share)
+    return mixed.permute(0, 3, 1, 2) if is_map else mixed, torch.lerp(targets[partner], targets, share)
 
 
 def _pasted(
-    inputs: torch.Tensor, partner: torch.Tensor, share: float, random: np.random.Generator
+    parts: torch.Tensor, partner: torch.Tensor, share: float, random: np.random.Generator
 ) -> tuple[torch.Tensor, float]:
-    """Paste a rectangle of the partner's image over each image; returns also the share that is left of the latter."""
-    channels_last = inputs.dtype == torch.uint8
-    height, width = inputs.shape[1:3] if channels_last else inputs.shape[2:4]
+    """Paste a rectangle of the partner over each of ``parts`` (batch, height, width, channels).
+
+    Returns also the share of its own area that is left of each.
+    """
+    height, width = parts.shape[1:3]
     side = (1 - share) ** 0.5 / 2
     y, x = random.random() * height, random.random() * width
     top, bottom = max(0, round(y - side * height)), min(height, round(y + side * height))
     left, right = max(0, round(x - side * width)), min(width, round(x + side * width))
-    where = (slice(None), *((slice(None),) * (not channels_last)), slice(top, bottom), slice(left, right))
-    pasted = inputs.clone()
-    pasted[where] = inputs[partner][where]
+    pasted = parts.clone()
+    pasted[:, top:bottom, left:right] = parts[partner, top:bottom, left:right]
     return pasted, 1 - (bottom - top) * (right - left) / (height * width)

@@ -90,9 +90,9 @@ def new_state(run: Run, network: PhotoNetwork) -> State:
     )
     optimizer: torch.optim.Optimizer
     if recipe.optimizer == "sgd":
-        optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True)
+        optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True, fused=True)
     else:
-        optimizer = torch.optim.AdamW(groups)
+        optimizer = torch.optim.AdamW(groups, fused=True)
     decay = recipe.average_decay if recipe.average == "ema" else 0.0
     average = get_swa_multi_avg_fn() if recipe.average == "swa" else get_ema_multi_avg_fn(decay)
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
