@@ -48,14 +48,14 @@ class _PlainPhotos(Dataset[tuple[torch.Tensor, int]]):
 def measure_training_speed(train: Split, weights: Path, recipe: Recipe, rounds: int) -> dict[str, Any]:
     """Images a second of both loops, and their ratios round by round.
 
-    ``new`` is an epoch whose views are met for the first time, ``known`` one whose views are kept, and ``run`` the
-    recipe's whole run, which has ``views`` of the former.
+    ``first`` is a run's first epoch, in which every view is new; ``later`` every other, in which one view in
+    ``recipe.echo`` is; ``run`` the recipe's whole run.
     """
     split = train.head(IMAGES)
-    recipe = replace(recipe, epochs=10_000, views=rounds + 1, warmup_epochs=0.0, unfreeze_every=0)
+    epochs, recipe = recipe.epochs, replace(recipe, epochs=10_000, warmup_epochs=0.0, unfreeze_every=0)
     hardware = Hardware.detect("cpu")
     plain = _plain_loop(split, weights, recipe, hardware.workers)
-    rates: dict[str, list[float]] = {"plain": [], "new": [], "known": []}
+    rates: dict[str, list[float]] = {"plain": [], "later": []}
     with tempfile.TemporaryDirectory() as folder:
         network = PhotoNetwork(len(split.classes))
         load_pretrained(network, weights)
@@ -65,24 +65,15 @@ def measure_training_speed(train: Split, weights: Path, recipe: Recipe, rounds: 
         state = new_state(run, network)
         set_trainable(network, recipe.freeze)
         views = TrainingViews(run, recipe, network)
-        for turn in tqdm(range(rounds + 1), desc="training speed", unit="round", disable=None):
-            measured = {
-                "plain": plain(),
-                "new": train_epoch(run, state, network, views, turn)["images_per_second"],
-                "known": train_epoch(run, state, network, views, turn + rounds + 1)["images_per_second"],
-            }
-            if turn > 0:  # the first round warms up
-                for name, rate in measured.items():
-                    rates[name].append(rate)
-    return _summary(rates)
-
-
-def _summary(rates: dict[str, list[float]]) -> dict[str, Any]:
+        plain()  # warms up
+        first = train_epoch(run, state, network, views, 0)["images_per_second"]
+        train_epoch(run, state, network, views, 1)
+        for turn in tqdm(range(rounds), desc="training speed", unit="round", disable=None):
+            rates["plain"].append(plain())
+            rates["later"].append(train_epoch(run, state, network, views, turn + 2)["images_per_second"])
     found = {name: np.array(values) for name, values in rates.items()}
-    default = Recipe()
-    share = min(1.0, default.views / default.epochs) if default.views else 1.0
-    found["run"] = 1 / (share / found["new"] + (1 - share) / found["known"])
-    return {
+    found["run"] = epochs / (1 / first + (epochs - 1) / found["later"])
+    return {"first": first} | {
         name: {
             "images_per_second": np.percentile(values, [25, 50, 75]).tolist(),
             "ratio": np.percentile(values / found["plain"], [25, 50, 75]).tolist(),

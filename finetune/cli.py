@@ -49,7 +49,7 @@ RECIPE_HELP = {
     "final_size": "side of those crops, pixels",
     "final_scale": "smallest share of a photo's area that they take",
     "augmentation": "trivial, rand or none",
-    "views": "augmented views of each photograph, 0 for a new one every epoch",
+    "echo": "epochs that an augmented view serves, 1 for a new one every epoch",
     "erasing": "chance that a rectangle of a crop is blanked",
     "margin": "pixels by which a view is larger than the crops taken from it",
     "mixup": "alpha of MixUp, 0 for none",

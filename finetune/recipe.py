@@ -17,12 +17,12 @@ class RecipeError(FlowerError):
 class Recipe:
     """Hyper-parameters. Two runs with equal recipes, data, weights and versions on one CPU end with equal weights."""
 
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 32
     size: int = 176
     """Side of the training crops, pixels. Below the test size on purpose: random crops make flowers look larger than
     they are at test time (Touvron et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019)."""
-    min_scale: float = 0.3
+    min_scale: float = 0.35
     """Smallest share of the photo's area that a random crop takes."""
     final_epochs: int = 0
     """Epochs at the end with crops as the test has them: of ``final_size``, and ``final_scale`` for ``min_scale``."""
@@ -31,12 +31,12 @@ class Recipe:
     augmentation: str = "trivial"
     """``trivial`` (Müller and Hutter, "TrivialAugment", ICCV 2021), ``rand`` (Cubuk et al., "RandAugment", NeurIPS
     2020) or ``none`` (crop and flip only)."""
-    views: int = 8
-    """Augmented views of each photograph: epoch N uses view N modulo this. What the frozen stages make of a view is
-    computed once and kept. 0: a new view every epoch."""
-    margin: int = 32
-    """Pixels by which a kept view is larger than the training crop. Every epoch trains on another window of what is
-    kept, mirrored or not, so that few views go a long way."""
+    echo: int = 4
+    """Epochs that an augmented view serves before another takes its place (Choi et al., "Faster Neural Network Training
+    with Data Echoing", 2019). What the frozen stages make of it is computed once and kept. 1: a new one every epoch."""
+    margin: int = 16
+    """Pixels by which a view that serves several epochs is larger than the training crop: each of them trains on
+    another window of what is kept, mirrored or not."""
     erasing: float = 0.1
     """Chance that a rectangle of a training crop is blanked (Zhong et al., "Random Erasing", AAAI 2020)."""
     mixup: float = 0.2
@@ -66,8 +66,8 @@ class Recipe:
     """Of the exponential moving average."""
     batchnorm: str = "train"
     """In the trained stages: ``train`` (statistics of each batch) or ``frozen`` (ImageNet's, kept)."""
-    freeze: int = 2
-    """Stages, from the photo up, that are never trained: 2 is the stem and ``layer1``."""
+    freeze: int = 3
+    """Stages, from the photo up, that are never trained: 3 is the stem, ``layer1`` and ``layer2``."""
     unfreeze_every: int = 1
     """Epochs between one stage joining the training and the next one down. 0: all at once."""
     head: str = "probe"
@@ -93,7 +93,7 @@ class Recipe:
             (self.batchnorm in ("train", "frozen"), "batchnorm must be train or frozen"),
             (self.decay in ("weights", "all"), "decay must be weights or all"),
             (0 <= self.margin <= 256, "margin must be 0 to 256 pixels"),
-            (self.views >= 0, "views must not be negative"),
+            (self.echo >= 1, "echo must be at least 1"),
             (self.optimizer in ("sgd", "adamw"), "optimizer must be sgd or adamw"),
             (self.head in ("probe", "random"), "head must be probe or random"),
             (0 <= self.freeze <= HEAD, f"freeze must be 0 to {HEAD}"),
@@ -114,17 +114,24 @@ class Recipe:
     @property
     def view_size(self) -> int:
         """Side of an augmented view, pixels."""
-        return self.size + self.margin if self.views else self.size
+        return self.size + self.margin if self.echo > 1 else self.size
+
+    def view(self, epoch: int, index: int) -> int:
+        """Which of its augmented views photograph ``index`` has in ``epoch`` (both counted from 0).
+
+        The photographs take turns: in every epoch but the first, one in `echo` gets a new view.
+        """
+        return (epoch + index % self.echo) // self.echo
+
+    def is_new_view(self, epoch: int, index: int) -> bool:
+        """Whether ``epoch`` is the first that photograph ``index`` has this view in."""
+        return epoch == 0 or self.view(epoch, index) != self.view(epoch - 1, index)
 
     def crops(self, epoch: int) -> "Recipe":
         """The recipe whose ``size`` and ``min_scale`` hold in ``epoch`` (counted from 0)."""
         if epoch < self.epochs - self.final_epochs:
             return self
         return replace(self, size=self.final_size, min_scale=self.final_scale)
-
-    def view(self, epoch: int) -> int:
-        """Which augmented view of each photograph ``epoch`` (counted from 0) uses."""
-        return epoch % self.views if self.views else epoch
 
     def first_trained_stage(self, epoch: int) -> int:
         """Staged unfreezing: the lowest stage that is trained in ``epoch`` (counted from 0).
@@ -150,7 +157,7 @@ class Recipe:
 
 
 RECIPES = {
-    "fast": Recipe(epochs=12, freeze=4, views=4),
+    "fast": Recipe(epochs=12, freeze=4),
     "default": Recipe(),
     "best": Recipe(epochs=60),
 }

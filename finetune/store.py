@@ -2,7 +2,7 @@
 
 Nothing in it is trusted blindly. The file's name carries a digest of everything its content depends on, so that other
 weights, photographs or settings find an empty store; each slot carries a checksum, so that a slot half-written when
-the power failed counts as empty. Losing the files costs time and nothing else.
+the process was killed counts as empty. Losing the files costs time and nothing else.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-_ENTRY = np.dtype([("filled", "<u4"), ("checksum", "<u4"), ("shape", "<i4", (4,))])
+_ENTRY = np.dtype([("edition", "<u4"), ("checksum", "<u4"), ("shape", "<i4", (4,))])
+"""``edition`` is 0 in an empty slot, else one more than the caller's."""
 
 
 class Store:
@@ -53,22 +54,22 @@ class Store:
         self.slots = min(slots, max_bytes // slot_bytes)
         """How many there is room for; slots from this one up are never kept."""
         self._report = report
-        self._checked: set[int] = set()
+        self._checked: set[tuple[int, int]] = set()
         self._process = -1
         self._closed = self.slots == 0
         if not self._closed:
             self._attempt(lambda: self._create(folder, name))
 
-    def __contains__(self, slot: int) -> bool:
-        """Whether ``slot`` was written. `get` may still find it damaged."""
+    def holds(self, slot: int, edition: int = 0) -> bool:
+        """Whether this edition of ``slot`` was written. `get` may still find it damaged."""
         if slot >= self.slots or self._closed:
             return False
         self._attempt(self._open)
-        return not self._closed and bool(self._entries[slot]["filled"])
+        return not self._closed and int(self._entries[slot]["edition"]) == edition + 1
 
-    def get(self, slot: int) -> np.ndarray | None:
-        """The array in ``slot``, read-only and still in the file; None if there is none or it is damaged."""
-        if slot not in self:
+    def get(self, slot: int, edition: int = 0) -> np.ndarray | None:
+        """The array in ``slot``, read-only and still in the file; None if it is not there or is damaged."""
+        if not self.holds(slot, edition):
             return None
         entry = self._entries[slot]
         shape = tuple(int(side) for side in entry["shape"] if side)
@@ -76,19 +77,19 @@ class Store:
         if not 0 < size <= self._slot_bytes:
             return None
         content = memoryview(self._map)[slot * self._slot_bytes : slot * self._slot_bytes + size]
-        if slot not in self._checked:
+        if (slot, edition) not in self._checked:
             if zlib.crc32(content) != entry["checksum"]:
                 return None
-            self._checked.add(slot)
+            self._checked.add((slot, edition))
         return np.frombuffer(content, self._dtype).reshape(shape)
 
-    def put(self, slot: int, array: np.ndarray) -> None:
-        """Keep ``array`` in ``slot``, if there is room for it."""
+    def put(self, slot: int, array: np.ndarray, edition: int = 0) -> None:
+        """Keep ``array`` in ``slot``, in the place of what was there, if there is room for it."""
         if slot >= self.slots or self._closed or array.nbytes > self._slot_bytes:
             return
         entry = np.zeros((), _ENTRY)
         content = np.ascontiguousarray(array, self._dtype)
-        entry["filled"], entry["checksum"] = 1, zlib.crc32(content.data.cast("B"))
+        entry["edition"], entry["checksum"] = edition + 1, zlib.crc32(content.data.cast("B"))
         entry["shape"][: array.ndim] = array.shape
 
         def write() -> None:

@@ -12,7 +12,7 @@ from finetune.network import PhotoNetwork
 from finetune.photos import batches
 from finetune.run import Run
 from finetune.split import Split
-from finetune.views import VALIDATION_SHARE, read_slots, stage_store, write_slots
+from finetune.views import VALIDATION_SHARE, from_array, stage_store, to_arrays
 
 BATCH = 64
 
@@ -56,13 +56,18 @@ class Validation:
         logits = np.zeros((count, len(self._split.classes)))
         starts = range(0, count, BATCH)[run.processes.rank :: run.processes.count]
         for start in starts:
-            slots = list(range(start, min(start + BATCH, count)))
-            inputs = read_slots(self._store, slots)
+            slots = range(start, min(start + BATCH, count))
+            kept = [self._store.get(slot) for slot in slots]
             with run.hardware.autocast():
-                if inputs is None:
-                    images = torch.from_numpy(self._pixels[start : start + BATCH]).to(run.hardware.device)
-                    inputs = network.between(images, 0, run.recipe.freeze) if run.recipe.freeze else images
-                    write_slots(self._store, slots, inputs)
+                if all(part is not None for part in kept):
+                    inputs = torch.stack([from_array(part) for part in kept if part is not None])
+                    inputs = inputs.permute(0, 3, 1, 2) if inputs.ndim == 4 and run.recipe.freeze else inputs
+                else:
+                    inputs = torch.from_numpy(self._pixels[start : start + BATCH]).to(run.hardware.device)
+                    inputs = network.between(inputs, 0, run.recipe.freeze) if run.recipe.freeze else inputs
+                    if self._store.slots:
+                        for slot, part in zip(slots, to_arrays(inputs), strict=True):
+                            self._store.put(slot, part)
                 found = network(inputs.to(run.hardware.device, non_blocking=True), run.recipe.freeze)
             logits[start : start + BATCH] = found.float().cpu().numpy()
         return run.processes.sum(logits).astype(np.float32)

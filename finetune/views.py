@@ -1,13 +1,14 @@
 """Batches for training: augmented views of the photographs, past the stages that are never trained.
 
-What those stages make of a view does not change during a run, so it is computed once and kept in a `Store`. From the
-second time a view is met, neither the photograph is decoded nor the frozen stages are run. Views are larger than the
-crops that are trained on, and every epoch takes another window of them.
+What those stages make of a view does not change during a run, so it is computed once and kept in a `Store` for the
+epochs that the view serves. In the second of them and later, the photograph is not decoded and the frozen stages are
+not run. Such views are larger than the crops that are trained on, and every epoch takes another window of them.
 """
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
-from finetune.network import STRIDES, PhotoNetwork, stage_modules
+from finetune.network import HEAD, STRIDES, PhotoNetwork, stage_modules
 from finetune.photos import TrainingPhotos, decoded_slot_bytes, epoch_order, read_photo, stream
 from finetune.recipe import Recipe
 from finetune.run import Run
@@ -27,6 +28,10 @@ PHOTOGRAPHS_SHARE, VIEWS_SHARE, VALIDATION_SHARE = 1 / 8, 3 / 4, 1 / 8
 """How the disk that a run may fill is divided: enough of each for Oxford's photographs and the default recipe."""
 _KEPT_AS = {torch.bfloat16: np.uint16, torch.float32: np.float32, torch.uint8: np.uint8}
 """numpy has no bfloat16; its bits go through uint16."""
+
+
+Part = torch.Tensor | np.ndarray
+"""One image past the frozen stages, channels last: just computed, or still in the store."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,6 @@ class Window:
         """The part of ``view``, whose shape is (height, width, channels)."""
         part = view[self.top : self.top + self.side, self.left : self.left + self.side]
         return part.flip(1) if self.mirrored else part
-
-
-def windows(batch: torch.Tensor, chosen: Sequence[Window | None]) -> torch.Tensor:
-    """Each image of ``batch``, or of what a stage made of it, cut to its window; features (batch, 2048) stay whole."""
-    if batch.ndim == 2 or None in chosen:
-        return batch
-    is_image = batch.dtype == torch.uint8
-    parts = batch if is_image else batch.permute(0, 2, 3, 1)
-    cut = torch.stack([window(part) for window, part in zip(chosen, parts, strict=True) if window])
-    return cut if is_image else cut.permute(0, 3, 1, 2)
 
 
 class TrainingViews:
@@ -76,17 +71,17 @@ class TrainingViews:
             network,
             f"views-{recipe.size}",
             size=recipe.view_size,
-            images=len(run.train) * recipe.views,
-            max_bytes=int(VIEWS_SHARE * share * run.cache_bytes),
+            images=len(run.train),
+            max_bytes=int(VIEWS_SHARE * share * run.cache_bytes) if recipe.echo > 1 else 0,
             identity={
                 name: getattr(recipe, name)
-                for name in ("size", "min_scale", "augmentation", "erasing", "seed", "views", "margin", "freeze")
+                for name in ("size", "min_scale", "augmentation", "erasing", "seed", "echo", "margin", "freeze")
             },
         )
-        self._missing: list[list[tuple[int, int]]] = []
+        self._pending: list[list[tuple[int, int]]] = []
         self._loader = DataLoader(
             self._photos,
-            batch_sampler=_Pending(self._missing),
+            batch_sampler=_Pending(self._pending),
             num_workers=run.hardware.workers,
             persistent_workers=run.hardware.workers > 0,
             pin_memory=run.hardware.device.type == "cuda",
@@ -98,53 +93,67 @@ class TrainingViews:
         Yields:
             What the network's first stage that is not frozen takes, on the device, and the labels, int64.
         """
-        view = self._run.recipe.view(epoch)
-        labels = torch.from_numpy(self._run.train.labels)
-        batches = [
-            self._run.processes.share(batch) for batch in epoch_order(len(self._run.train), self._run.recipe, epoch)
-        ]
-        # A batch is taken from the store whole or computed whole: rounding may depend on a batch's size.
-        stored = [all(self._slot(view, index) in self._store for index in batch) for batch in batches]
-        self._missing[:] = [
-            [(view, index) for index in batch] for batch, known in zip(batches, stored, strict=True) if not known
-        ]
-        loaded = iter(self._loader) if self._missing else iter(())
-        for batch, known in zip(batches, stored, strict=True):
-            slots = [self._slot(view, index) for index in batch]
-            inputs = read_slots(self._store, slots) if known else None
-            if inputs is None:
-                inputs = self._compute(loaded, None if not known else [(view, index) for index in batch])
-                write_slots(self._store, slots, inputs)
-            inputs = windows(inputs, [self._window(epoch, index) for index in batch])
-            device = self._run.hardware.device
+        labels, device = torch.from_numpy(self._run.train.labels), self._run.hardware.device
+        order = epoch_order(len(self._run.train), self._run.recipe, epoch)
+        batches = [self._run.processes.share(batch) for batch in order]
+        missing = [self._missing_in(batch, epoch) for batch in batches]
+        self._pending[:] = [[(self._recipe.view(epoch, index), index) for index in some] for some in missing if some]
+        loaded = iter(self._loader) if self._pending else iter(())
+        for batch, some in zip(batches, missing, strict=True):
+            parts = self._compute(loaded, some, epoch) if some else {}
+            for index in batch:
+                if index not in parts:
+                    kept = self._store.get(index, self._recipe.view(epoch, index))
+                    # Damaged since the batches were planned.
+                    parts |= {index: kept} if kept is not None else self._compute(None, [index], epoch)
+            inputs = self._assembled([parts[index] for index in batch], [self._window(epoch, index) for index in batch])
             yield inputs.to(device, non_blocking=True), labels[batch].to(device, non_blocking=True)
 
-    def _compute(self, loaded: Iterator[list[torch.Tensor]], damaged: list[tuple[int, int]] | None) -> torch.Tensor:
+    def _missing_in(self, batch: list[int], epoch: int) -> list[int]:
+        """What of ``batch`` must be computed.
+
+        Views that are new in this epoch are computed together or not at all, wherever a run before was broken off:
+        rounding may depend on how many images go through the network at once.
+        """
+        missing = {index for index in batch if not self._store.holds(index, self._recipe.view(epoch, index))}
+        new = {index for index in batch if self._recipe.is_new_view(epoch, index)}
+        if missing & new:
+            missing |= new
+        return [index for index in batch if index in missing]
+
+    def _compute(self, loaded: Iterator[list[torch.Tensor]] | None, indices: list[int], epoch: int) -> dict[int, Part]:
+        """Views past the frozen stages, kept for later: from the loader, or without it in this process."""
+        keys = [(self._recipe.view(epoch, index), index) for index in indices]
         try:
-            images = next(loaded)[0] if damaged is None else default_collate([self._photos[key][0] for key in damaged])
+            images = next(loaded)[0] if loaded is not None else default_collate([self._photos[key][0] for key in keys])
         except DataError:
             # From a worker it arrives with that worker's traceback as its text. Meet it again here, in its own words.
             for path in self._run.train.paths:
                 read_photo(path)
             raise
         images = images.to(self._run.hardware.device, non_blocking=True)
-        freeze = self._run.recipe.freeze
-        if not freeze:
-            return images
-        with torch.no_grad(), self._run.hardware.autocast():
-            return self._network.between(images, 0, freeze)
+        if freeze := self._run.recipe.freeze:
+            with torch.no_grad(), self._run.hardware.autocast():
+                images = self._network.between(images, 0, freeze)
+        if self._store.slots:
+            for (view, index), part in zip(keys, to_arrays(images), strict=True):
+                self._store.put(index, part, view)
+        return dict(zip(indices, channels_last(images), strict=True))
+
+    def _assembled(self, parts: list[Part], windows: list[Window | None]) -> torch.Tensor:
+        """One batch as the network takes it."""
+        tensors = [part if isinstance(part, torch.Tensor) else from_array(part) for part in parts]
+        batch = torch.stack([window(part) if window else part for window, part in zip(windows, tensors, strict=True)])
+        return batch.permute(0, 3, 1, 2) if batch.ndim == 4 and batch.dtype != torch.uint8 else batch
 
     def _window(self, epoch: int, index: int) -> Window | None:
         recipe, stride = self._recipe, STRIDES[self._recipe.freeze]
         side, room = math.ceil(recipe.size / stride), math.ceil(recipe.view_size / stride)
-        if not recipe.views or room == side:
+        if room == side or recipe.freeze == HEAD:
             return None
         random = np.random.default_rng(stream(recipe.seed, 2, epoch, index))
         top, left = random.integers(0, room - side + 1, 2).tolist()
         return Window(side, top, left, mirrored=bool(random.integers(2)))
-
-    def _slot(self, view: int, index: int) -> int:
-        return view * len(self._run.train) + index
 
 
 def cache_folder(run: Run) -> Path:
@@ -201,31 +210,23 @@ def stage_store(
     )
 
 
-def read_slots(store: Store, slots: list[int]) -> torch.Tensor | None:
-    """One batch from ``store``, as the network takes it; None if a slot is empty or damaged."""
-    parts = []
-    for slot in slots:
-        part = store.get(slot)
-        if part is None:
-            return None
-        parts.append(part)
-    batch = torch.from_numpy(np.stack(parts))
-    if batch.dtype == torch.uint8:
-        return batch
-    if batch.dtype == torch.uint16:
-        batch = batch.view(torch.bfloat16)
-    # Kept channels last; a permuted view is channels first in shape and channels last in memory.
-    return batch.permute(0, 3, 1, 2) if batch.ndim == 4 else batch
+def channels_last(batch: torch.Tensor) -> torch.Tensor:
+    """A stage's output (batch, channels, height, width) as (batch, height, width, channels); all else as it is.
+
+    In memory it is so already: nothing is moved.
+    """
+    return batch.permute(0, 2, 3, 1) if batch.ndim == 4 and batch.dtype != torch.uint8 else batch
 
 
-def write_slots(store: Store, slots: list[int], batch: torch.Tensor) -> None:
-    """The reverse of `read_slots`."""
-    if min(slots) >= store.slots:
-        return
-    batch = batch.cpu()
-    if batch.dtype != torch.uint8 and batch.ndim == 4:
-        batch = batch.permute(0, 2, 3, 1).contiguous()
-    if batch.dtype == torch.bfloat16:
-        batch = batch.view(torch.uint16)
-    for slot, part in zip(slots, batch.numpy(), strict=True):
-        store.put(slot, part)
+def to_arrays(batch: torch.Tensor) -> np.ndarray:
+    """A stage's output as it is kept: channels last, bfloat16 as uint16."""
+    batch = channels_last(batch).cpu().contiguous()
+    return (batch.view(torch.uint16) if batch.dtype == torch.bfloat16 else batch).numpy()
+
+
+def from_array(part: np.ndarray) -> torch.Tensor:
+    """The reverse of `to_arrays`, for one image."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the array is read-only; it is only ever read
+        tensor = torch.from_numpy(part)
+    return tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor

@@ -15,7 +15,7 @@ import torch
 from tests.conftest import SHORT
 
 KILLS = 20
-SCHEDULE = (*SHORT, "--epochs", "4", "--freeze", "3", "--views", "2", "--workers", "1")
+SCHEDULE = (*SHORT, "--epochs", "4", "--freeze", "3", "--echo", "2", "--workers", "1")
 
 
 def start(arguments: list[str], output: Path) -> "subprocess.Popen[bytes]":

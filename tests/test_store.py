@@ -41,7 +41,7 @@ def test_arrays_come_back_in_another_process(array: np.ndarray, slot: int, tmp_p
 
 def test_empty_slots_are_empty(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    assert 3 not in store
+    assert not store.holds(3)
     assert store.get(3) is None
 
 
@@ -56,16 +56,26 @@ def test_a_damaged_slot_counts_as_empty(tmp_path: Path) -> None:
 
 def test_another_identity_finds_nothing_and_leaves_no_litter(tmp_path: Path) -> None:
     open_store(tmp_path).put(0, np.ones(3, np.uint16))
-    assert 0 not in open_store(tmp_path, "b")
+    assert not open_store(tmp_path, "b").holds(0)
     assert len(list(tmp_path.iterdir())) == 2
-    assert 0 not in open_store(tmp_path, "a")
+    assert not open_store(tmp_path, "a").holds(0)
+
+
+def test_a_new_edition_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.put(1, np.zeros(3, np.uint16), 4)
+    assert store.get(1, 4) is not None
+    store.put(1, np.ones(5, np.uint16), 5)
+    assert store.get(1, 4) is None
+    assert store.get(1) is None
+    assert np.array_equal(store.get(1, 5), np.ones(5, np.uint16))
 
 
 def test_no_more_is_kept_than_allowed(tmp_path: Path) -> None:
     store = open_store(tmp_path, max_bytes=3 * SLOT_BYTES)
     for slot in range(8):
         store.put(slot, np.full(10, slot, np.uint16))
-    assert [slot in store for slot in range(8)] == [True] * 3 + [False] * 5
+    assert [store.holds(slot) for slot in range(8)] == [True] * 3 + [False] * 5
     store.put(1, np.zeros(SLOT_BYTES, np.uint16))
     assert sum(path.stat().st_size for path in tmp_path.glob("*.data")) == 3 * SLOT_BYTES
     nothing = open_store(tmp_path / "none", max_bytes=0)
