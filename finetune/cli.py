@@ -39,7 +39,7 @@ Writes to --output: best.pt (for python -m export), last.pt (for --resume), log.
 While it runs, --output/cache holds what is computed once; it is removed at the end.
 """
 
-DEFAULT_CACHE_GB = 8
+DEFAULT_CACHE_GB = 4
 RECIPE_HELP = {
     "epochs": "passes over the training photographs",
     "batch_size": "photographs a step",
@@ -120,9 +120,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--cache-gb",
-        type=float,
+        type=whole_number,
         metavar="N",
-        help=f"disk for what is computed once, 0 for none (default: {DEFAULT_CACHE_GB} on a CPU, 0 on CUDA)",
+        default=DEFAULT_CACHE_GB,
+        help="disk for what is computed once, 0 for none (default: %(default)s)",
     )
     run.add_argument("--tensorboard", action="store_true", help="log to --output/tensorboard as well")
     recipe = parser.add_argument_group("recipe", RECIPES_HELP)
@@ -196,9 +197,6 @@ def _finetune(options: argparse.Namespace) -> None:
     load_pretrained(network, weights)
     report(f"weights  {weights.name}")
     report(f"machine  {hardware.describe()}{f', {processes.count} processes' if processes.count > 1 else ''}")
-    cache_gb = options.cache_gb
-    if cache_gb is None:
-        cache_gb = DEFAULT_CACHE_GB if hardware.device.type == "cpu" else 0
     run = Run(
         recipe=recipe,
         preprocessing=preprocessing,
@@ -221,7 +219,7 @@ def _finetune(options: argparse.Namespace) -> None:
         hardware=hardware,
         processes=processes,
         cache=options.cache,
-        cache_bytes=int(cache_gb * 1024**3),
+        cache_bytes=int(options.cache_gb * 1024**3),
         tensorboard=options.tensorboard,
         report=report,
     )

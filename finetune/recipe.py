@@ -36,7 +36,7 @@ class Recipe:
     with Data Echoing", 2019). What the frozen stages make of it is computed once and kept. 1: a new one every epoch."""
     margin: int = 16
     """Pixels by which a view that serves several epochs is larger than the training crop: each of them trains on
-    another window of what is kept, mirrored or not."""
+    another window of what is kept."""
     erasing: float = 0.1
     """Chance that a rectangle of a training crop is blanked (Zhong et al., "Random Erasing", AAAI 2020)."""
     mixup: float = 0.2
@@ -122,10 +122,6 @@ class Recipe:
         The photographs take turns: in every epoch but the first, one in `echo` gets a new view.
         """
         return (epoch + index % self.echo) // self.echo
-
-    def is_new_view(self, epoch: int, index: int) -> bool:
-        """Whether ``epoch`` is the first that photograph ``index`` has this view in."""
-        return epoch == 0 or self.view(epoch, index) != self.view(epoch - 1, index)
 
     def crops(self, epoch: int) -> "Recipe":
         """The recipe whose ``size`` and ``min_scale`` hold in ``epoch`` (counted from 0)."""

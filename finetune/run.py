@@ -68,8 +68,8 @@ class Run:
     processes: Processes = ALONE
     cache: Path | None = None
     """A folder for what is computed once, to be left for other runs; without one it is in ``output``, and removed."""
-    cache_bytes: int = 8 * 1024**3
-    """How much disk that may take. Neither changes what a run ends with, only how long it takes."""
+    cache_bytes: int = 4 * 1024**3
+    """How much disk that may take. Neither changes what a run ends with, but for rounding; only how long it takes."""
     tensorboard: bool = False
     """Whether to log for TensorBoard as well."""
     report: Callable[[str], None] = print

@@ -13,13 +13,14 @@ from tqdm import tqdm
 
 from finetune.checkpoint import Checkpoint, save_checkpoint
 from finetune.curves import draw_curves
+from finetune.frozen import CACHE
 from finetune.mixing import mix
 from finetune.network import set_trainable
 from finetune.photos import epoch_order
 from finetune.recipe import Recipe
 from finetune.run import Run, State, save_state
 from finetune.validation import Validation
-from finetune.views import CACHE, TrainingViews
+from finetune.views import TrainingViews
 from runtime.atomic import remove_leftovers, write_text
 from runtime.errors import FlowerError
 

@@ -8,11 +8,11 @@ from torch import nn
 from tqdm import tqdm
 
 from finetune.accuracy import mean_per_class, top_k
+from finetune.frozen import VALIDATION_SHARE, from_array, stage_store, to_arrays
 from finetune.network import PhotoNetwork
 from finetune.photos import batches
 from finetune.run import Run
 from finetune.split import Split
-from finetune.views import VALIDATION_SHARE, from_array, stage_store, to_arrays
 
 BATCH = 64
 

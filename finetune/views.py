@@ -5,30 +5,30 @@ epochs that the view serves. In the second of them and later, the photograph is 
 not run. Such views are larger than the crops that are trained on, and every epoch takes another window of them.
 """
 
-import hashlib
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
-from finetune.network import HEAD, STRIDES, PhotoNetwork, stage_modules
+from finetune.frozen import (
+    PHOTOGRAPHS_SHARE,
+    VIEWS_SHARE,
+    cache_folder,
+    channels_last,
+    from_array,
+    stage_store,
+    to_arrays,
+)
+from finetune.network import HEAD, STRIDES, PhotoNetwork
 from finetune.photos import TrainingPhotos, decoded_slot_bytes, epoch_order, read_photo, stream
 from finetune.recipe import Recipe
 from finetune.run import Run
 from finetune.split import DataError
 from finetune.store import Store
-
-CACHE = "cache"
-PHOTOGRAPHS_SHARE, VIEWS_SHARE, VALIDATION_SHARE = 1 / 8, 3 / 4, 1 / 8
-"""How the disk that a run may fill is divided: enough of each for Oxford's photographs and the default recipe."""
-_KEPT_AS = {torch.bfloat16: np.uint16, torch.float32: np.float32, torch.uint8: np.uint8}
-"""numpy has no bfloat16; its bits go through uint16."""
-
 
 Part = torch.Tensor | np.ndarray
 """One image past the frozen stages, channels last: just computed, or still in the store."""
@@ -36,17 +36,19 @@ Part = torch.Tensor | np.ndarray
 
 @dataclass(frozen=True)
 class Window:
-    """Which part of a kept view one epoch trains on."""
+    """Which part of a kept view one epoch trains on.
+
+    Not mirrored: what a stage makes of a mirrored photograph is not the mirror image of what it makes of the
+    photograph (an edge that rises to the right becomes one that falls, which other channels see).
+    """
 
     side: int
     top: int
     left: int
-    mirrored: bool
 
     def __call__(self, view: torch.Tensor) -> torch.Tensor:
         """The part of ``view``, whose shape is (height, width, channels)."""
-        part = view[self.top : self.top + self.side, self.left : self.left + self.side]
-        return part.flip(1) if self.mirrored else part
+        return view[self.top : self.top + self.side, self.left : self.left + self.side]
 
 
 class TrainingViews:
@@ -96,7 +98,8 @@ class TrainingViews:
         labels, device = torch.from_numpy(self._run.train.labels), self._run.hardware.device
         order = epoch_order(len(self._run.train), self._run.recipe, epoch)
         batches = [self._run.processes.share(batch) for batch in order]
-        missing = [self._missing_in(batch, epoch) for batch in batches]
+        known = self._had_this_view_before(epoch)
+        missing = [self._missing_in(batch, epoch, known) for batch in batches]
         self._pending[:] = [[(self._recipe.view(epoch, index), index) for index in some] for some in missing if some]
         loaded = iter(self._loader) if self._pending else iter(())
         for batch, some in zip(batches, missing, strict=True):
@@ -109,17 +112,26 @@ class TrainingViews:
             inputs = self._assembled([parts[index] for index in batch], [self._window(epoch, index) for index in batch])
             yield inputs.to(device, non_blocking=True), labels[batch].to(device, non_blocking=True)
 
-    def _missing_in(self, batch: list[int], epoch: int) -> list[int]:
+    def _missing_in(self, batch: list[int], epoch: int, known: set[int]) -> list[int]:
         """What of ``batch`` must be computed.
 
-        Views that are new in this epoch are computed together or not at all, wherever a run before was broken off:
-        rounding may depend on how many images go through the network at once.
+        Views that are met for the first time are computed together or not at all, wherever a run before was broken
+        off: rounding may depend on how many images go through the network at once.
         """
         missing = {index for index in batch if not self._store.holds(index, self._recipe.view(epoch, index))}
-        new = {index for index in batch if self._recipe.is_new_view(epoch, index)}
-        if missing & new:
-            missing |= new
+        if missing - known:
+            missing |= set(batch) - known
         return [index for index in batch if index in missing]
+
+    def _had_this_view_before(self, epoch: int) -> set[int]:
+        """The photographs that were trained on, in an earlier epoch, in the view that they have in this one."""
+        recipe, size = self._recipe, len(self._run.train)
+        return {
+            index
+            for earlier in range(max(0, epoch - recipe.echo + 1), epoch)
+            for index in chain(*epoch_order(size, self._run.recipe, earlier))
+            if recipe.view(earlier, index) == recipe.view(epoch, index)
+        }
 
     def _compute(self, loaded: Iterator[list[torch.Tensor]] | None, indices: list[int], epoch: int) -> dict[int, Part]:
         """Views past the frozen stages, kept for later: from the loader, or without it in this process."""
@@ -153,12 +165,7 @@ class TrainingViews:
             return None
         random = np.random.default_rng(stream(recipe.seed, 2, epoch, index))
         top, left = random.integers(0, room - side + 1, 2).tolist()
-        return Window(side, top, left, mirrored=bool(random.integers(2)))
-
-
-def cache_folder(run: Run) -> Path:
-    """Where the run's stores are."""
-    return run.cache or run.output / CACHE
+        return Window(side, top, left)
 
 
 class _Pending:
@@ -172,61 +179,3 @@ class _Pending:
 
     def __len__(self) -> int:
         return len(self._batches)
-
-
-def stage_store(
-    run: Run, network: PhotoNetwork, name: str, *, size: int, images: int, max_bytes: int, identity: dict[str, object]
-) -> Store:
-    """A store for what the recipe's frozen stages of ``network`` make of ``images`` images of ``size`` pixels."""
-    freeze = run.recipe.freeze
-    frozen = hashlib.sha256()
-    for stage in range(freeze):
-        for module in stage_modules(network, stage):
-            for tensor in module.state_dict().values():
-                frozen.update(tensor.cpu().numpy().tobytes())
-    sample = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=run.hardware.device)
-    if freeze:
-        modes = [module.training for module in network.modules()]
-        network.eval()
-        with torch.no_grad(), run.hardware.autocast():
-            sample = network.between(sample, 0, freeze)
-        for module, mode in zip(network.modules(), modes, strict=True):
-            module.training = mode
-    return Store(
-        cache_folder(run),
-        name,
-        identity={
-            **identity,
-            "frozen": frozen.hexdigest(),
-            "data": [run.provenance["train_sha256"], run.provenance["val_sha256"]],
-            "arithmetic": [run.hardware.device.type, run.hardware.precision],
-            "versions": run.versions,
-        },
-        dtype=_KEPT_AS[sample.dtype],
-        slots=images,
-        slot_bytes=sample.nbytes,
-        max_bytes=max_bytes,
-        report=run.report,
-    )
-
-
-def channels_last(batch: torch.Tensor) -> torch.Tensor:
-    """A stage's output (batch, channels, height, width) as (batch, height, width, channels); all else as it is.
-
-    In memory it is so already: nothing is moved.
-    """
-    return batch.permute(0, 2, 3, 1) if batch.ndim == 4 and batch.dtype != torch.uint8 else batch
-
-
-def to_arrays(batch: torch.Tensor) -> np.ndarray:
-    """A stage's output as it is kept: channels last, bfloat16 as uint16."""
-    batch = channels_last(batch).cpu().contiguous()
-    return (batch.view(torch.uint16) if batch.dtype == torch.bfloat16 else batch).numpy()
-
-
-def from_array(part: np.ndarray) -> torch.Tensor:
-    """The reverse of `to_arrays`, for one image."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the array is read-only; it is only ever read
-        tensor = torch.from_numpy(part)
-    return tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from finetune.dataset import read_split
+from finetune.frozen import cache_folder
 from finetune.hardware import Hardware
 from finetune.network import PhotoNetwork, set_trainable
 from finetune.photos import epoch_order
 from finetune.recipe import Recipe
 from finetune.run import Run
-from finetune.views import TrainingViews, cache_folder
+from finetune.views import TrainingViews
 from finetune.weights import load_pretrained
 from runtime.preprocessing import Preprocessing
 

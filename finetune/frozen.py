@@ -1,0 +1,81 @@
+"""What the frozen stages give, on disk: where it is kept, in what form, and what it depends on."""
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from finetune.network import PhotoNetwork, stage_modules
+from finetune.run import Run
+from finetune.store import Store
+
+CACHE = "cache"
+PHOTOGRAPHS_SHARE, VIEWS_SHARE, VALIDATION_SHARE = 3 / 8, 3 / 8, 1 / 4
+"""How the disk that a run may fill is divided: enough of each for Oxford's photographs and the default recipe."""
+_KEPT_AS = {torch.bfloat16: np.uint16, torch.float32: np.float32, torch.uint8: np.uint8}
+"""numpy has no bfloat16; its bits go through uint16."""
+
+
+def cache_folder(run: Run) -> Path:
+    """Where the run's stores are."""
+    return run.cache or run.output / CACHE
+
+
+def stage_store(
+    run: Run, network: PhotoNetwork, name: str, *, size: int, images: int, max_bytes: int, identity: dict[str, object]
+) -> Store:
+    """A store for what the recipe's frozen stages of ``network`` make of ``images`` images of ``size`` pixels."""
+    freeze = run.recipe.freeze
+    frozen = hashlib.sha256()
+    for stage in range(freeze):
+        for module in stage_modules(network, stage):
+            for tensor in module.state_dict().values():
+                frozen.update(tensor.cpu().numpy().tobytes())
+    sample = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=run.hardware.device)
+    if freeze:
+        modes = [module.training for module in network.modules()]
+        network.eval()
+        with torch.no_grad(), run.hardware.autocast():
+            sample = network.between(sample, 0, freeze)
+        for module, mode in zip(network.modules(), modes, strict=True):
+            module.training = mode
+    return Store(
+        cache_folder(run),
+        name,
+        identity={
+            **identity,
+            "frozen": frozen.hexdigest(),
+            "data": [run.provenance["train_sha256"], run.provenance["val_sha256"]],
+            "arithmetic": [run.hardware.device.type, run.hardware.precision],
+            "versions": run.versions,
+        },
+        dtype=_KEPT_AS[sample.dtype],
+        slots=images,
+        slot_bytes=sample.nbytes,
+        max_bytes=max_bytes,
+        report=run.report,
+    )
+
+
+def channels_last(batch: torch.Tensor) -> torch.Tensor:
+    """A stage's output (batch, channels, height, width) as (batch, height, width, channels); all else as it is.
+
+    In memory it is so already: nothing is moved.
+    """
+    return batch.permute(0, 2, 3, 1) if batch.ndim == 4 and batch.dtype != torch.uint8 else batch
+
+
+def to_arrays(batch: torch.Tensor) -> np.ndarray:
+    """A stage's output as it is kept: channels last, bfloat16 as uint16."""
+    batch = channels_last(batch).cpu().contiguous()
+    return (batch.view(torch.uint16) if batch.dtype == torch.bfloat16 else batch).numpy()
+
+
+def from_array(part: np.ndarray) -> torch.Tensor:
+    """The reverse of `to_arrays`, for one image."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the array is read-only; it is only ever read
+        tensor = torch.from_numpy(part)
+    return tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor
