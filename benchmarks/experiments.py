@@ -33,7 +33,7 @@ ABLATIONS = (
     REFERENCE,
     Experiment("freeze-2", "layer2 trained as well", ("--freeze", "2")),
     Experiment("freeze-4", "layer3 frozen as well", ("--freeze", "4")),
-    Experiment("no-echo", "a new view of each photo every epoch", ("--echo", "1")),
+    Experiment("echo", "each view serves four epochs", ("--echo", "4")),
     Experiment("one-rate", "one learning rate for all stages", ("--stage-decay", "1")),
     Experiment("at-once", "all stages trained from the first epoch", ("--unfreeze-every", "0")),
     Experiment("random-head", "head from random weights", ("--head", "random")),

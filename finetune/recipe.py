@@ -17,12 +17,12 @@ class RecipeError(FlowerError):
 class Recipe:
     """Hyper-parameters. Two runs with equal recipes, data, weights and versions on one CPU end with equal weights."""
 
-    epochs: int = 30
+    epochs: int = 24
     batch_size: int = 32
     size: int = 176
     """Side of the training crops, pixels. Below the test size on purpose: random crops make flowers look larger than
     they are at test time (Touvron et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019)."""
-    min_scale: float = 0.35
+    min_scale: float = 0.3
     """Smallest share of the photo's area that a random crop takes."""
     final_epochs: int = 0
     """Epochs at the end with crops as the test has them: of ``final_size``, and ``final_scale`` for ``min_scale``."""
@@ -31,7 +31,7 @@ class Recipe:
     augmentation: str = "trivial"
     """``trivial`` (Müller and Hutter, "TrivialAugment", ICCV 2021), ``rand`` (Cubuk et al., "RandAugment", NeurIPS
     2020) or ``none`` (crop and flip only)."""
-    echo: int = 4
+    echo: int = 1
     """Epochs that an augmented view serves before another takes its place (Choi et al., "Faster Neural Network Training
     with Data Echoing", 2019). What the frozen stages make of it is computed once and kept. 1: a new one every epoch."""
     margin: int = 16
