@@ -109,7 +109,7 @@ def _measure(options: argparse.Namespace) -> None:
                 found[experiment.name] = {
                     "change": experiment.change,
                     "options": shlex.join(experiment.options),
-                    "hits": "".join("01"[hit] for hit in _hits(load_checkpoint(path), val)),
+                    "hits": "".join("1" if hit else "0" for hit in _hits(load_checkpoint(path), val)),
                 }
                 save("ablation")
     print(options.report / "training.md")

@@ -78,8 +78,9 @@ def save_tensors(content: object, path: Path) -> None:
         CheckpointError: the disk is full or read-only; what was at ``path`` is still there.
     """
     try:
-        with replacing(path) as temporary:
-            torch.save(content, temporary)
+        # Through a file object: torch writes a path's name into the file, and equal contents would differ.
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            torch.save(content, file)
     # torch's writer reports a full disk as a RuntimeError, with internals of its file format as the text.
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "is the disk full?"

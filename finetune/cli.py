@@ -15,7 +15,7 @@ from finetune.network import PhotoNetwork
 from finetune.photos import stream
 from finetune.probe import fit_head
 from finetune.processes import Processes
-from finetune.recipe import RECIPES, RECIPES_HELP, Recipe
+from finetune.recipe import RECIPES, Recipe
 from finetune.run import LAST, Run, State, load_state, new_state
 from finetune.split import joined
 from finetune.training import train
@@ -126,7 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="disk for what is computed once, 0 for none (default: %(default)s)",
     )
     run.add_argument("--tensorboard", action="store_true", help="log to --output/tensorboard as well")
-    recipe = parser.add_argument_group("recipe", RECIPES_HELP)
+    recipe = parser.add_argument_group("recipe")
     recipe.add_argument("--recipe", choices=tuple(RECIPES), default="default", help="(default: default)")
     for field in dataclasses.fields(Recipe):
         recipe.add_argument(
@@ -242,5 +242,7 @@ def _fresh_state(run: Run, network: PhotoNetwork) -> State:
     if run.recipe.head == "probe":
         run.hardware.place(network)
         loss = fit_head(network, run.train, run.preprocessing, run.hardware.autocast)
+        # Each has fitted the same head, but for rounding, which depends on how many threads a process has.
+        run.processes.agree(network.resnet.fc)
         run.report(f"probe    head fitted on frozen features, loss {loss:.3f}")
     return new_state(run, network)

@@ -88,6 +88,15 @@ class Processes:
             return values
         return self.accelerator.reduce(torch.from_numpy(values).to(self.accelerator.device), "sum").cpu().numpy()
 
+    def agree(self, module: nn.Module) -> None:
+        """Give ``module`` the first process's parameters, in each of them."""
+        if self.accelerator is not None:
+            from accelerate.utils import broadcast
+
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter.copy_(broadcast(parameter.detach().clone(), from_process=0))
+
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.accelerator is not None:

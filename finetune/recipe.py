@@ -17,7 +17,7 @@ class RecipeError(FlowerError):
 class Recipe:
     """Hyper-parameters. Two runs with equal recipes, data, weights and versions on one CPU end with equal weights."""
 
-    epochs: int = 24
+    epochs: int = 40
     batch_size: int = 32
     size: int = 176
     """Side of the training crops, pixels. Below the test size on purpose: random crops make flowers look larger than
@@ -66,8 +66,8 @@ class Recipe:
     """Of the exponential moving average."""
     batchnorm: str = "train"
     """In the trained stages: ``train`` (statistics of each batch) or ``frozen`` (ImageNet's, kept)."""
-    freeze: int = 3
-    """Stages, from the photo up, that are never trained: 3 is the stem, ``layer1`` and ``layer2``."""
+    freeze: int = 2
+    """Stages, from the photo up, that are never trained: 2 is the stem and ``layer1``."""
     unfreeze_every: int = 1
     """Epochs between one stage joining the training and the next one down. 0: all at once."""
     head: str = "probe"
@@ -152,9 +152,4 @@ class Recipe:
         return replace(cls(), **values)
 
 
-RECIPES = {
-    "fast": Recipe(epochs=12, freeze=4),
-    "default": Recipe(),
-    "best": Recipe(epochs=60),
-}
-RECIPES_HELP = ""
+RECIPES = {"fast": Recipe(epochs=12, freeze=4, echo=4), "default": Recipe()}

@@ -12,7 +12,8 @@ from finetune.checkpoint import load_checkpoint
 from tests.conftest import SHORT
 
 # BatchNorm over all processes' images exists on CUDA alone; with ImageNet's statistics it is the same everywhere.
-SAME_EVERYWHERE = ("--batchnorm", "frozen", "--precision", "fp32", "--optimizer", "sgd", "--lr", "0.001")
+SAME_EVERYWHERE = ("--batchnorm", "frozen", "--precision", "fp32", "--optimizer", "sgd", "--lr", "0.001",
+                   "--head-lr", "0.001", "--head", "random")  # fmt: skip
 
 
 def test_two_processes_have_the_loss_curve_of_one(dataset: Path, weights: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_folders_go_from_photographs_to_an_answer(
     photo = next((data / "tulip").iterdir())
     assert flower_infer(["--model", str(output / "flowers-resnet50-int8.onnx"), "--json", str(photo)]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert {entry["name"] for entry in answer["predictions"]} == {"aster", "sea-holly", "tulip"}
+    assert {entry["label"] for entry in answer["predictions"]} == {"aster", "sea-holly", "tulip"}
 
 
 def test_all_labelled_photographs_can_be_trained_on(
