@@ -1,6 +1,6 @@
 # make demo       name the flower in a photograph, with the model inside
 # make test       formatting, types and tests
-# make test-fast  the same without the tests that take minutes
+# make test-slow  the tests that take minutes: a run killed twenty times
 # make pipeline   DATA=… WEIGHTS=…   fine-tune, export and report on a short schedule
 # make clean      remove what demo and test made
 
@@ -15,7 +15,7 @@ CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) an
   'Python 3.11 or newer is needed: make PYTHON=python3.12 …')"
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-fast pipeline clean
+.PHONY: demo test test-slow pipeline clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)/.ready
@@ -24,11 +24,14 @@ demo: $(DEMO)/.ready
 	  command=$$(pwd)/$(DEMO)/bin/flower-infer && cd "$$photos" && echo "$$ flower-infer flower.jpg" && "$$command" flower.jpg
 	@echo && echo "Yours: $(DEMO)/bin/flower-infer photo.jpg"
 
-test test-fast: $(DEV)/.ready
+test: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
-	$(DEV)/bin/python -m pytest $(if $(filter test-fast,$@),-m "not slow")
+	$(DEV)/bin/python -m pytest -m "not slow"
+
+test-slow: $(DEV)/.ready
+	$(DEV)/bin/python -m pytest -m slow
 
 pipeline: $(DEV)/.ready
 	$(DEV)/bin/python -m finetune --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS)) --output $(OUTPUT) $(SCHEDULE) \

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -169,6 +170,8 @@ def _finetune(options: argparse.Namespace) -> None:
         raise FlowerError(
             f"{options.output}: holds a run already; go on with it by --resume, or choose another --output"
         )
+    if options.tensorboard and find_spec("tensorboard") is None:
+        raise FlowerError("--tensorboard needs TensorBoard: pip install 'flower-edge[tensorboard]'")
     processes = Processes.join(options.device)
 
     def report(line: str) -> None:
