@@ -16,7 +16,7 @@ from finetune.network import PhotoNetwork
 from finetune.photos import stream
 from finetune.probe import fit_head
 from finetune.processes import Processes
-from finetune.recipe import RECIPES, Recipe
+from finetune.recipe import RECIPES, RECIPES_HELP, Recipe
 from finetune.run import LAST, Run, State, load_state, new_state
 from finetune.split import joined
 from finetune.training import train
@@ -31,7 +31,7 @@ examples:
   python -m finetune                                  fetch Oxford 102 Flowers and ImageNet weights, fine-tune
   python -m finetune --data data --weights resnet50.pth --output runs/flowers
   python -m finetune --data data --output runs/flowers --resume
-  python -m finetune --data data --recipe fast        a good model over a cup of tea
+  python -m finetune --data data --recipe fast        minutes instead of an hour
   python -m finetune --data my-plants                 your own: my-plants/CLASS/*.jpg
   python -m finetune --data data --splits train,val   the product's model: all labelled images but the test images
   torchrun --nproc-per-node 4 -m finetune --data data          four GPUs
@@ -127,7 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="disk for what is computed once, 0 for none (default: %(default)s)",
     )
     run.add_argument("--tensorboard", action="store_true", help="log to --output/tensorboard as well")
-    recipe = parser.add_argument_group("recipe")
+    recipe = parser.add_argument_group("recipe", RECIPES_HELP)
     recipe.add_argument("--recipe", choices=tuple(RECIPES), default="default", help="(default: default)")
     for field in dataclasses.fields(Recipe):
         recipe.add_argument(
