@@ -20,8 +20,12 @@ HELD_OUT = 10
 
 
 def is_class_folders(data: Path) -> bool:
-    """Whether ``data`` holds photographs in folders, directly or below ``train``."""
-    return bool(_classes(data / "train") if (data / "train").is_dir() else _classes(data))
+    """Whether ``data`` holds photographs in folders, directly or below ``train``.
+
+    A lone ``jpg`` is no class: it is what is left of Oxford's data set when its ``.mat`` files are missing.
+    """
+    classes = _classes(data / "train") if (data / "train").is_dir() else _classes(data)
+    return bool(classes) and set(classes) != {"jpg"}
 
 
 def read_folders(data: Path, name: str) -> Split:
