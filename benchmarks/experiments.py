@@ -12,7 +12,7 @@ from finetune.run import LAST
 from runtime.errors import FlowerError
 
 SEEDS = (0, 1, 2)
-ABLATION_EPOCHS = 10
+ABLATION_EPOCHS = 8
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ ABLATIONS = (
     Experiment("decay-all", "weight decay on BatchNorm and biases, too", ("--decay", "all")),
     Experiment("sgd", "SGD for AdamW", ("--optimizer", "sgd", "--lr", "0.005", "--head-lr", "0.02", "--weight-decay",
                                          "0.0005")),
+    Experiment("size-224", "crops of 224 pixels", ("--size", "224")),
     Experiment("fixres", "last 2 epochs at 224 pixels with crops as in the test", ("--final-epochs", "2")),
 )  # fmt: skip
 

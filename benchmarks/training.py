@@ -5,23 +5,28 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
+import torch
+from torch.optim.swa_utils import update_bn
 
 from benchmarks.experiments import ABLATION_EPOCHS, ABLATIONS, CLAIMED, REFERENCE, run_experiment
 from benchmarks.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
 from benchmarks.machine import describe_machine
 from benchmarks.report import points, share
 from benchmarks.training_speed import measure_training_speed
+from export.evaluation import run_split
+from export.graph import TorchNetwork
 from finetune.accuracy import hits, mean_per_class
-from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
+from finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, sha256_of
 from finetune.dataset import read_split
-from finetune.predict import predict
+from finetune.photos import batches
 from finetune.recipe import Recipe
-from finetune.soup import write_soup
+from finetune.soup import cook
 from finetune.split import Split
 from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
@@ -36,6 +41,7 @@ The runs take hours on a CPU; the same command goes on where it was stopped, and
 the report. Leave the machine to itself for the speed. Writes training.md and training.json to --report.
 """
 PARTS = ("seeds", "ablation", "resolution", "speed")
+BATCH = 32
 RESOLUTIONS = tuple((size, crop_pct) for size in (176, 192, 208, 224, 240, 256) for crop_pct in (0.875, 1.0))
 
 
@@ -85,7 +91,7 @@ def _measure(options: argparse.Namespace) -> None:
     if "seeds" in options.only:
         paths = [run_experiment(experiment, options.output, common) for experiment in CLAIMED]
         soup = options.output / "soup.pt"
-        write_soup(paths, soup)
+        save_checkpoint(cook(paths), soup)
         figures["seeds"] = [
             _accuracy(name, path, val, test)
             for name, path in [*((e.change, path) for e, path in zip(CLAIMED, paths, strict=True)), ("soup", soup)]
@@ -100,33 +106,57 @@ def _measure(options: argparse.Namespace) -> None:
         save("resolution")
     if "ablation" in options.only:
         found = figures.setdefault("ablation", {})
-        short = (*common, "--epochs", str(ABLATION_EPOCHS), "--cache", str(options.output / "cache"))
+        # The last epoch is measured, not the best one: choosing would favour runs whose accuracy jumps about.
+        schedule = ("--epochs", str(ABLATION_EPOCHS), "--validate-every", str(ABLATION_EPOCHS))
+        short = (*common, "--cache", str(options.output / "cache"), *schedule)
         for experiment in ABLATIONS:
             if options.experiments and experiment.name not in (*options.experiments, REFERENCE.name):
                 continue
             if experiment.name not in found:
-                path = run_experiment(experiment, options.output / "ablation", short)
+                checkpoint = load_checkpoint(run_experiment(experiment, options.output / "ablation", short))
                 found[experiment.name] = {
                     "change": experiment.change,
                     "options": shlex.join(experiment.options),
-                    "hits": "".join("1" if hit else "0" for hit in _hits(load_checkpoint(path), val)),
+                    "hits": _as_digits(_hits(checkpoint, val)),
                 }
+                if experiment is REFERENCE:
+                    checkpoint = _batchnorm_anew(checkpoint, read_split(options.data, "train"))
+                    found["batchnorm-anew"] = {
+                        "change": "the recipe's network, BatchNorm statistics taken anew without augmentation",
+                        "options": "",
+                        "hits": _as_digits(_hits(checkpoint, val)),
+                    }
                 save("ablation")
     print(options.report / "training.md")
+
+
+def _as_digits(right: np.ndarray) -> str:
+    return "".join("1" if hit else "0" for hit in right)
+
+
+def _batchnorm_anew(checkpoint: Checkpoint, split: Split) -> Checkpoint:
+    """With BatchNorm's statistics those of ``split`` as the test shows photographs."""
+    network = checkpoint.network()
+    update_bn((torch.from_numpy(p) for p in batches(split.paths, checkpoint.preprocessing, BATCH)), network)
+    return replace(checkpoint, state_dict=dict(network.resnet.state_dict()))
 
 
 def _hits(checkpoint: Checkpoint, split: Split, size: int | None = None, crop_pct: float = 0.875) -> np.ndarray:
     preprocessing = checkpoint.preprocessing
     if size is not None:
         preprocessing = Preprocessing(size, crop_pct, preprocessing.interpolation)
-    return hits(predict(checkpoint.network(), split, preprocessing), split.labels)
+    return hits(_logits(checkpoint, split, preprocessing), split.labels)
+
+
+def _logits(checkpoint: Checkpoint, split: Split, preprocessing: Preprocessing) -> np.ndarray:
+    return run_split({"network": TorchNetwork(checkpoint)}, split, preprocessing)["network"]
 
 
 def _accuracy(name: str, path: Path, val: Split, test: Split) -> dict[str, Any]:
     checkpoint = load_checkpoint(path)
     figures: dict[str, Any] = {"name": name, "sha256": sha256_of(path), "recipe": checkpoint.recipe}
     for split in (val, test):
-        logits = predict(checkpoint.network(), split, checkpoint.preprocessing)
+        logits = _logits(checkpoint, split, checkpoint.preprocessing)
         right = hits(logits, split.labels)
         figures[split.name] = {
             "images": len(split),
@@ -158,11 +188,12 @@ def _ablation_rows(figures: dict[str, Any]) -> list[dict[str, Any]]:
     rows = [
         {
             **entry,
+            "is_reference": name == REFERENCE.name,
             "top1": float(right.mean()),
             "top1_interval": wilson(int(right.sum()), len(right)),
             "difference": float(right.mean() - reference.mean()),
             "difference_interval": bootstrap_difference(right, reference),
         }
-        for entry, right in found.values()
+        for name, (entry, right) in found.items()
     ]
     return sorted(rows, key=lambda row: -row["top1"])

@@ -70,6 +70,7 @@ RECIPE_HELP = {
     "freeze": "stages that are never trained (1: stem, 2: and layer1, … 5: all but the head)",
     "unfreeze_every": "epochs between one stage joining and the next, 0 for all at once",
     "head": "where the head starts: probe or random",
+    "validate_every": "epochs from one validation to the next",
     "seed": "of everything random",
 }
 
@@ -179,9 +180,7 @@ def _finetune(options: argparse.Namespace) -> None:
             print(line, flush=True)
 
     hardware = Hardware.detect(options.device, options.precision, options.workers, processes)
-    if processes.is_first:
-        ensure_dataset(options.data)
-    processes.wait()
+    ensure_dataset(options.data)
     names = options.splits.split(",")
     train_split = joined([read_split(options.data, name).head(options.limit) for name in names])
     val_split = None if "val" in names else read_split(options.data, "val").head(options.limit)
@@ -193,9 +192,6 @@ def _finetune(options: argparse.Namespace) -> None:
 
     torch.manual_seed(stream(recipe.seed))
     network = PhotoNetwork(len(train_split.classes))
-    if options.weights is None and processes.is_first:
-        ensure_weights()
-    processes.wait()
     weights = options.weights or ensure_weights()
     load_pretrained(network, weights)
     report(f"weights  {weights.name}")

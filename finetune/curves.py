@@ -20,10 +20,11 @@ def draw_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     left.set(xlabel="epoch", ylabel="cross-entropy", title="Loss")
     right.plot(epochs, [100 * record["train_top1"] for record in history], label="training (augmented)")
     right.set(xlabel="epoch", ylabel="top-1, %", title="Accuracy")
-    if "val_top1" in history[0]:
-        left.plot(epochs, [record["val_loss"] for record in history], label="validation")
-        right.plot(epochs, [100 * record["val_top1"] for record in history], label="validation")
-        best = max(history, key=lambda record: record["val_top1"])
+    if validated := [record for record in history if "val_top1" in record]:
+        epochs = [record["epoch"] for record in validated]
+        left.plot(epochs, [record["val_loss"] for record in validated], label="validation")
+        right.plot(epochs, [100 * record["val_top1"] for record in validated], label="validation")
+        best = max(validated, key=lambda record: record["val_top1"])
         right.plot(best["epoch"], 100 * best["val_top1"], "o", color="C1")
         right.annotate(
             f"{100 * best['val_top1']:.1f} %",

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +28,16 @@ def stage_store(
     run: Run, network: PhotoNetwork, name: str, *, size: int, images: int, max_bytes: int, identity: dict[str, object]
 ) -> Store:
     """A store for what the recipe's frozen stages of ``network`` make of ``images`` images of ``size`` pixels."""
-    freeze = run.recipe.freeze
     frozen = hashlib.sha256()
-    for stage in range(freeze):
+    for stage in range(run.recipe.freeze):
         for module in stage_modules(network, stage):
             for tensor in module.state_dict().values():
                 frozen.update(tensor.cpu().numpy().tobytes())
     sample = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=run.hardware.device)
-    if freeze:
-        modes = [module.training for module in network.modules()]
-        network.eval()
-        with torch.no_grad(), run.hardware.autocast():
-            sample = network.between(sample, 0, freeze)
-        for module, mode in zip(network.modules(), modes, strict=True):
-            module.training = mode
+    modes = [module.training for module in network.modules()]
+    sample = past_frozen(run, network.eval(), sample)
+    for module, mode in zip(network.modules(), modes, strict=True):
+        module.training = mode
     return Store(
         cache_folder(run),
         name,
@@ -57,6 +54,27 @@ def stage_store(
         max_bytes=max_bytes,
         report=run.report,
     )
+
+
+def past_frozen(run: Run, network: PhotoNetwork, images: torch.Tensor) -> torch.Tensor:
+    """What the recipe's frozen stages of ``network`` make of ``images``; the images themselves where none is frozen."""
+    if not run.recipe.freeze:
+        return images
+    with torch.no_grad(), run.hardware.autocast():
+        return network.between(images, 0, run.recipe.freeze)
+
+
+def keep(store: Store, places: Sequence[tuple[int, int]], batch: torch.Tensor) -> None:
+    """Put each image of ``batch``, past the frozen stages, into its place: a slot and its edition."""
+    if store.slots:
+        for (slot, edition), part in zip(places, to_arrays(batch), strict=True):
+            store.put(slot, part, edition)
+
+
+def as_batch(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Images past the frozen stages, channels last, as one batch in the shape that the next stage takes."""
+    batch = torch.stack(list(parts))
+    return batch.permute(0, 3, 1, 2) if batch.ndim == 4 and batch.dtype != torch.uint8 else batch
 
 
 def channels_last(batch: torch.Tensor) -> torch.Tensor:

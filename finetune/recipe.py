@@ -17,7 +17,7 @@ class RecipeError(FlowerError):
 class Recipe:
     """Hyper-parameters. Two runs with equal recipes, data, weights and versions on one CPU end with equal weights."""
 
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 32
     size: int = 176
     """Side of the training crops, pixels. Below the test size on purpose: random crops make flowers look larger than
@@ -66,12 +66,14 @@ class Recipe:
     """Of the exponential moving average."""
     batchnorm: str = "train"
     """In the trained stages: ``train`` (statistics of each batch) or ``frozen`` (ImageNet's, kept)."""
-    freeze: int = 2
-    """Stages, from the photo up, that are never trained: 2 is the stem and ``layer1``."""
+    freeze: int = 3
+    """Stages, from the photo up, that are never trained: 3 is the stem, ``layer1`` and ``layer2``."""
     unfreeze_every: int = 1
     """Epochs between one stage joining the training and the next one down. 0: all at once."""
     head: str = "probe"
     """Where the new head starts: ``probe`` (a linear probe on the frozen features) or ``random``."""
+    validate_every: int = 1
+    """Epochs from one validation to the next; the last epoch is always validated."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -106,6 +108,7 @@ class Recipe:
             ),
             (self.clip_norm > 0, "clip norm must be above 0"),
             (self.unfreeze_every >= 0, "unfreeze every must not be negative"),
+            (self.validate_every >= 1, "validate every must be at least 1"),
         )
         for holds, message in rules:
             if not holds:
@@ -122,6 +125,10 @@ class Recipe:
         The photographs take turns: in every epoch but the first, one in `echo` gets a new view.
         """
         return (epoch + index % self.echo) // self.echo
+
+    def validates(self, epoch: int) -> bool:
+        """Whether validation follows ``epoch`` (counted from 0)."""
+        return (epoch + 1) % self.validate_every == 0 or epoch + 1 == self.epochs
 
     def crops(self, epoch: int) -> "Recipe":
         """The recipe whose ``size`` and ``min_scale`` hold in ``epoch`` (counted from 0)."""

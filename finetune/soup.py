@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from finetune.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint, sha256_of
+from finetune.checkpoint import Checkpoint, CheckpointError, load_checkpoint, sha256_of
 
 
 def cook(paths: Sequence[Path]) -> Checkpoint:
@@ -40,8 +40,3 @@ def cook(paths: Sequence[Path]) -> Checkpoint:
     seeds = [checkpoint.recipe.get("seed") for checkpoint in checkpoints]
     soup = {"seeds": seeds, "checkpoints_sha256": [sha256_of(path) for path in paths]}
     return replace(first, state_dict=mean, metrics={}, provenance={**first.provenance, "soup": soup})
-
-
-def write_soup(paths: Sequence[Path], output: Path) -> None:
-    """`cook` and write the result."""
-    save_checkpoint(cook(paths), output)

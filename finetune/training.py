@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from finetune.checkpoint import Checkpoint, save_checkpoint
 from finetune.curves import draw_curves
-from finetune.frozen import CACHE
+from finetune.frozen import cache_folder
 from finetune.mixing import mix
 from finetune.network import set_trainable
 from finetune.photos import epoch_order
@@ -56,7 +56,7 @@ def train(run: Run, state: State) -> Path:
         started = time.monotonic()
         set_trainable(state.network, recipe.first_trained_stage(epoch), train_statistics=recipe.batchnorm == "train")
         record = {"epoch": epoch + 1, **train_epoch(run, state, network, views[recipe.crops(epoch)], epoch)}
-        if validation is not None:
+        if validation is not None and recipe.validates(epoch):
             record |= validation.measure(state.averaged_network())
             if not math.isfinite(record["val_loss"]):
                 raise TrainingError(
@@ -64,7 +64,7 @@ def train(run: Run, state: State) -> Path:
                     f"that is too high (--lr, --head-lr); {run.output} keeps the state before this epoch, if any"
                 )
         record["seconds"] = round(time.monotonic() - started, 1)
-        kept = record["val_top1"] > state.best_top1() if validation is not None else epoch + 1 == recipe.epochs
+        kept = record["val_top1"] > state.best_top1() if "val_top1" in record else epoch + 1 == recipe.epochs
         state.history.append(record)
         state.epoch = epoch + 1
         if is_first:
@@ -78,7 +78,7 @@ def train(run: Run, state: State) -> Path:
             run.report(_line(record, recipe, kept))
         run.processes.wait()
     if is_first and run.cache is None:
-        shutil.rmtree(run.output / CACHE, ignore_errors=True)
+        shutil.rmtree(cache_folder(run), ignore_errors=True)
     return run.output / BEST
 
 

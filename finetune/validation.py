@@ -8,7 +8,7 @@ from torch import nn
 from tqdm import tqdm
 
 from finetune.accuracy import mean_per_class, top_k
-from finetune.frozen import VALIDATION_SHARE, from_array, stage_store, to_arrays
+from finetune.frozen import VALIDATION_SHARE, as_batch, from_array, keep, past_frozen, stage_store
 from finetune.network import PhotoNetwork
 from finetune.photos import batches
 from finetune.run import Run
@@ -58,16 +58,13 @@ class Validation:
         for start in starts:
             slots = range(start, min(start + BATCH, count))
             kept = [self._store.get(slot) for slot in slots]
+            if all(part is not None for part in kept):
+                inputs = as_batch([from_array(part) for part in kept if part is not None])
+            else:
+                images = torch.from_numpy(self._pixels[start : start + BATCH]).to(run.hardware.device)
+                inputs = past_frozen(run, network, images)
+                keep(self._store, [(slot, 0) for slot in slots], inputs)
             with run.hardware.autocast():
-                if all(part is not None for part in kept):
-                    inputs = torch.stack([from_array(part) for part in kept if part is not None])
-                    inputs = inputs.permute(0, 3, 1, 2) if inputs.ndim == 4 and run.recipe.freeze else inputs
-                else:
-                    inputs = torch.from_numpy(self._pixels[start : start + BATCH]).to(run.hardware.device)
-                    inputs = network.between(inputs, 0, run.recipe.freeze) if run.recipe.freeze else inputs
-                    if self._store.slots:
-                        for slot, part in zip(slots, to_arrays(inputs), strict=True):
-                            self._store.put(slot, part)
                 found = network(inputs.to(run.hardware.device, non_blocking=True), run.recipe.freeze)
             logits[start : start + BATCH] = found.float().cpu().numpy()
         return run.processes.sum(logits).astype(np.float32)

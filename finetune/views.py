@@ -17,11 +17,13 @@ from torch.utils.data import DataLoader, default_collate
 from finetune.frozen import (
     PHOTOGRAPHS_SHARE,
     VIEWS_SHARE,
+    as_batch,
     cache_folder,
     channels_last,
     from_array,
+    keep,
+    past_frozen,
     stage_store,
-    to_arrays,
 )
 from finetune.network import HEAD, STRIDES, PhotoNetwork
 from finetune.photos import TrainingPhotos, decoded_slot_bytes, epoch_order, read_photo, stream
@@ -144,19 +146,14 @@ class TrainingViews:
                 read_photo(path)
             raise
         images = images.to(self._run.hardware.device, non_blocking=True)
-        if freeze := self._run.recipe.freeze:
-            with torch.no_grad(), self._run.hardware.autocast():
-                images = self._network.between(images, 0, freeze)
-        if self._store.slots:
-            for (view, index), part in zip(keys, to_arrays(images), strict=True):
-                self._store.put(index, part, view)
-        return dict(zip(indices, channels_last(images), strict=True))
+        found = past_frozen(self._run, self._network, images)
+        keep(self._store, [(index, view) for view, index in keys], found)
+        return dict(zip(indices, channels_last(found), strict=True))
 
     def _assembled(self, parts: list[Part], windows: list[Window | None]) -> torch.Tensor:
         """One batch as the network takes it."""
         tensors = [part if isinstance(part, torch.Tensor) else from_array(part) for part in parts]
-        batch = torch.stack([window(part) if window else part for window, part in zip(windows, tensors, strict=True)])
-        return batch.permute(0, 3, 1, 2) if batch.ndim == 4 and batch.dtype != torch.uint8 else batch
+        return as_batch([window(part) if window else part for window, part in zip(windows, tensors, strict=True)])
 
     def _window(self, epoch: int, index: int) -> Window | None:
         recipe, stride = self._recipe, STRIDES[self._recipe.freeze]

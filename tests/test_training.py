@@ -107,8 +107,10 @@ PLAIN = ("--mixup", "0", "--augmentation", "none", "--erasing", "0", "--label-sm
 
 def test_training_lowers_the_loss(dataset: Path, weights: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT, *PLAIN]
-    assert main([*arguments, "--epochs", "5", "--freeze", "0", "--unfreeze-every", "0", "--lr", "0.001"]) == 0
+    arguments += ["--epochs", "5", "--freeze", "0", "--unfreeze-every", "0", "--lr", "0.001", "--validate-every", "2"]
+    assert main(arguments) == 0
     assert log_of(tmp_path)[-1]["train_loss"] < 0.8 * log_of(tmp_path)[0]["train_loss"]
+    assert [record["epoch"] for record in log_of(tmp_path) if "val_top1" in record] == [2, 4, 5]
 
 
 def test_the_probe_recognises_flowers_it_has_not_seen(dataset: Path, weights: Path, tmp_path: Path) -> None:

@@ -35,7 +35,14 @@ def test_the_report_holds_what_was_measured_and_the_same_command_goes_on(
         assert training.main([*common, "--report", str(tmp_path), "--only", part]) == 0
     report = (tmp_path / "training.md").read_text()
     rows = [line for line in report.splitlines() if line.startswith("| ")]
-    for name in ("| seed 0 |", "| soup |", "| no MixUp |", "| 96 | 0.875 |", "| plain loop |"):
+    for name in (
+        "| seed 0 |",
+        "| soup |",
+        "| no MixUp |",
+        "| the recipe's network, BatchNorm",
+        "| 96 | 0.875 |",
+        "| plain loop |",
+    ):
         assert sum(row.startswith(name) for row in rows) == 1, name
     figures = json.loads((tmp_path / "training.json").read_text())
     assert len(figures["ablation"]["no-mixup"]["hits"]) == 12
