@@ -50,7 +50,8 @@ ABLATIONS = (
     Experiment("sgd", "SGD for AdamW", ("--optimizer", "sgd", "--lr", "0.005", "--head-lr", "0.02", "--weight-decay",
                                          "0.0005")),
     Experiment("size-224", "crops of 224 pixels", ("--size", "224")),
-    Experiment("fixres", "last 2 epochs at 224 pixels with crops as in the test", ("--final-epochs", "2")),
+    Experiment("no-final", "no final phase", ("--final-share", "0")),
+    Experiment("final-176", "final phase without the larger size", ("--final-size", "176")),
 )  # fmt: skip
 
 

@@ -45,17 +45,40 @@ class _PlainPhotos(Dataset[tuple[torch.Tensor, int]]):
         return (image - self._mean) / self._std, int(self._split.labels[index])
 
 
-def measure_training_speed(train: Split, weights: Path, recipe: Recipe, rounds: int) -> dict[str, Any]:
-    """Images a second of both loops, and their ratios round by round.
+def measure_training_speed(train: Split, weights: Path, recipe: Recipe, rounds: int) -> list[dict[str, Any]]:
+    """Images a second of both loops in each phase of ``recipe`` and over its whole run; their ratios round by round.
 
-    ``first`` is a run's first epoch, in which every view is new; ``later`` every other, in which one view in
-    ``recipe.echo`` is; ``run`` the recipe's whole run.
+    Every epoch is taken for a late one, in which all stages that ever join are trained, except that the first epoch has
+    to make every view anew, where later ones make one in ``recipe.echo``.
     """
     split = train.head(IMAGES)
-    epochs, recipe = recipe.epochs, replace(recipe, epochs=10_000, warmup_epochs=0.0, unfreeze_every=0)
+    last = round(recipe.final_share * recipe.epochs)
+    main = replace(recipe, epochs=10_000, final_share=0.0, warmup_epochs=0.0, unfreeze_every=0)
+    final = replace(replace(main, final_share=1.0).phase(0), final_share=0.0)
+    rows, plain_seconds, seconds = [], np.zeros(rounds), np.zeros(rounds)
+    for name, phase, epochs in (("main", main, recipe.epochs - last), ("final", final, last)):
+        if epochs:
+            first, plain, ours = _rates(split, weights, phase, rounds)
+            rows += [_row(f"plain loop, {name} epochs of {phase.size} pixels", plain, plain)]
+            rows += [_row(f"python -m finetune, {name} epochs of {phase.size} pixels", ours, plain)]
+            plain_seconds += epochs / plain
+            seconds += 1 / first + (epochs - 1) / ours
+    return [*rows, _row("python -m finetune, the whole run", recipe.epochs / seconds, recipe.epochs / plain_seconds)]
+
+
+def _row(name: str, rates: np.ndarray, plain: np.ndarray) -> dict[str, Any]:
+    return {
+        "name": name,
+        "images_per_second": np.percentile(rates, [25, 50, 75]).tolist(),
+        "ratio": np.percentile(rates / plain, [25, 50, 75]).tolist(),
+    }
+
+
+def _rates(split: Split, weights: Path, recipe: Recipe, rounds: int) -> tuple[float, np.ndarray, np.ndarray]:
+    """Images a second: of our first epoch, and in each round of the plain loop and of ours."""
     hardware = Hardware.detect("cpu")
     plain = _plain_loop(split, weights, recipe, hardware.workers)
-    rates: dict[str, list[float]] = {"plain": [], "later": []}
+    rates = []
     with tempfile.TemporaryDirectory() as folder:
         network = PhotoNetwork(len(split.classes))
         load_pretrained(network, weights)
@@ -68,18 +91,9 @@ def measure_training_speed(train: Split, weights: Path, recipe: Recipe, rounds: 
         plain()  # warms up
         first = train_epoch(run, state, network, views, 0)["images_per_second"]
         train_epoch(run, state, network, views, 1)
-        for turn in tqdm(range(rounds), desc="training speed", unit="round", disable=None):
-            rates["plain"].append(plain())
-            rates["later"].append(train_epoch(run, state, network, views, turn + 2)["images_per_second"])
-    found = {name: np.array(values) for name, values in rates.items()}
-    found["run"] = epochs / (1 / first + (epochs - 1) / found["later"])
-    return {"first": first} | {
-        name: {
-            "images_per_second": np.percentile(values, [25, 50, 75]).tolist(),
-            "ratio": np.percentile(values / found["plain"], [25, 50, 75]).tolist(),
-        }
-        for name, values in found.items()
-    }
+        for turn in tqdm(range(rounds), desc=f"training speed, {recipe.size} pixels", unit="round", disable=None):
+            rates.append((plain(), train_epoch(run, state, network, views, turn + 2)["images_per_second"]))
+    return first, *np.array(rates).T
 
 
 def _plain_loop(split: Split, weights: Path, recipe: Recipe, workers: int) -> Any:

@@ -31,7 +31,7 @@ examples:
   python -m finetune                                  fetch Oxford 102 Flowers and ImageNet weights, fine-tune
   python -m finetune --data data --weights resnet50.pth --output runs/flowers
   python -m finetune --data data --output runs/flowers --resume
-  python -m finetune --data data --recipe fast        minutes instead of an hour
+  python -m finetune --data data --recipe fast        6 minutes instead of 22
   python -m finetune --data my-plants                 your own: my-plants/CLASS/*.jpg
   python -m finetune --data data --splits train,val   the product's model: all labelled images but the test images
   torchrun --nproc-per-node 4 -m finetune --data data          four GPUs
@@ -46,9 +46,9 @@ RECIPE_HELP = {
     "batch_size": "photographs a step",
     "size": "side of the training crops, pixels",
     "min_scale": "smallest share of a photo's area that a crop takes",
-    "final_epochs": "epochs at the end with crops as the test has them",
-    "final_size": "side of those crops, pixels",
-    "final_scale": "smallest share of a photo's area that they take",
+    "final_share": "share of the epochs, the last ones, on photographs more like the test's",
+    "final_size": "side of their crops, pixels",
+    "final_scale": "smallest share of a photo's area that those take",
     "augmentation": "trivial, rand or none",
     "echo": "epochs that an augmented view serves, 1 for a new one every epoch",
     "erasing": "chance that a rectangle of a crop is blanked",

@@ -47,15 +47,15 @@ def train(run: Run, state: State) -> Path:
         run.output.mkdir(parents=True, exist_ok=True)
         remove_leftovers(run.output)
     run.processes.wait()
-    kinds = {recipe.crops(0), recipe.crops(recipe.epochs - 1)}
-    views = {crops: TrainingViews(run, crops, state.network, share=1 / len(kinds)) for crops in kinds}
+    phases = {recipe.phase(0), recipe.phase(recipe.epochs - 1)}
+    views = {phase: TrainingViews(run, phase, state.network, share=1 / len(phases)) for phase in phases}
     validation = Validation(run, run.val, state.network) if run.val is not None else None
     set_trainable(state.network, recipe.freeze)
     network = run.processes.wrap(state.network, recipe)
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
         set_trainable(state.network, recipe.first_trained_stage(epoch), train_statistics=recipe.batchnorm == "train")
-        record = {"epoch": epoch + 1, **train_epoch(run, state, network, views[recipe.crops(epoch)], epoch)}
+        record = {"epoch": epoch + 1, **train_epoch(run, state, network, views[recipe.phase(epoch)], epoch)}
         if validation is not None and recipe.validates(epoch):
             record |= validation.measure(state.averaged_network())
             if not math.isfinite(record["val_loss"]):
@@ -109,7 +109,7 @@ def train_epoch(run: Run, state: State, network: nn.Module, views: TrainingViews
             factor = learning_rate_factor(step, steps, recipe)
             for group in state.optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
-            inputs, targets = mix(inputs, labels, recipe, len(run.train.classes), step)
+            inputs, targets = mix(inputs, labels, recipe.phase(epoch), len(run.train.classes), step)
             with run.hardware.autocast():
                 logits = network(inputs, recipe.freeze)
             loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)

@@ -54,10 +54,10 @@ class Window:
 
 
 class TrainingViews:
-    """The batches of every epoch with crops of one kind."""
+    """The batches of every epoch of one phase."""
 
     def __init__(self, run: Run, recipe: Recipe, network: PhotoNetwork, *, share: float = 1.0) -> None:
-        """``recipe`` is the run's, or what `Recipe.crops` makes of it; ``share`` of the cache is for these crops."""
+        """``recipe`` is the run's, or what `Recipe.phase` makes of it; ``share`` of the cache is for this phase."""
         self._run, self._recipe, self._network = run, recipe, network
         decoded = Store(
             cache_folder(run),

@@ -24,7 +24,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "REFERENCE", reference)
     monkeypatch.setattr(training, "ABLATIONS", ablations)
     monkeypatch.setattr(training, "RESOLUTIONS", [(64, 1.0), (96, 0.875)])
-    monkeypatch.setattr(training, "Recipe", lambda: Recipe(size=64, batch_size=8))
+    monkeypatch.setattr(training, "Recipe", lambda: Recipe(epochs=3, size=64, final_size=64, batch_size=8))
 
 
 def test_the_report_holds_what_was_measured_and_the_same_command_goes_on(
@@ -41,7 +41,7 @@ def test_the_report_holds_what_was_measured_and_the_same_command_goes_on(
         "| no MixUp |",
         "| the recipe's network, BatchNorm",
         "| 96 | 0.875 |",
-        "| plain loop |",
+        "| plain loop, main",
     ):
         assert sum(row.startswith(name) for row in rows) == 1, name
     figures = json.loads((tmp_path / "training.json").read_text())
