@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.calibration import METHODS
+from export.check import check
 from export.pipeline import Exported, Job, run
+from export.ranges import METHODS
 from finetune.dataset import read_split
 from runtime.commandline import guarded, positive_int
 from runtime.errors import FlowerError
@@ -14,7 +15,9 @@ EXAMPLES = """\
 examples:
   python -m export --quantize int8                     runs/flowers/best.pt to FP32 and INT8 beside it
   python -m export --checkpoint best.pt --data data --quantize int8 --output models
+  python -m export --quantize int8 --search            try all calibrations; keep layers in float where needed
   python -m export --quantize none                     FP32 only
+  python -m export --check flowers-resnet50-int8.onnx  whether a file is what it says it is
   flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
 """
 
@@ -42,6 +45,18 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"how activation ranges are found: {', '.join(METHODS)} (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--search",
+        action="store_true",
+        help="try all calibrations, and keep layers in float where the best alone loses more than --max-drop",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        default=Job.max_drop,
+        metavar="POINTS",
+        help="of top-1 on validation that INT8 may lose; an export that loses more fails (default: %(default)s)",
+    )
+    parser.add_argument(
         "--calibration-images",
         type=positive_int,
         metavar="N",
@@ -61,13 +76,20 @@ def build_parser() -> argparse.ArgumentParser:
         help="split to measure the files on, besides validation (default: test)",
     )
     parser.add_argument("--evaluation-images", type=positive_int, metavar="N", help="photographs of it (default: all)")
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="FILE",
+        help="export nothing; verify a model file's digest, metadata and, with the data set, its calibration and accuracy",
+    )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m export`` and return its exit status."""
     options = build_parser().parse_args(arguments)
-    return guarded("export", lambda: _export(options), stopped="nothing was written")
+    work = _export if options.check is None else _check
+    return guarded("export", lambda: work(options), stopped="nothing was written")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -89,6 +111,15 @@ def _export(options: argparse.Namespace) -> None:
     exported = run(job)
     print(f"measured on {(evaluation or job.calibration).describe()}")
     print(table(exported))
+
+
+def _check(options: argparse.Namespace) -> None:
+    failed = 0
+    for finding in check(options.check, options.data):
+        print(f"{ {True: 'ok', False: 'FAILED', None: 'skipped'}[finding.holds]:8} {finding.text}", flush=True)
+        failed += finding.holds is False
+    if failed:
+        raise FlowerError(f"{options.check}: {failed} of the above do not hold")
 
 
 def table(exported: Sequence[Exported]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnx import TensorProto, helper
 from torch import nn
@@ -117,6 +118,21 @@ class TorchNetwork:
         """uint8 (batch, size, size, 3) to float32 (batch, classes), on the CPU."""
         with torch.inference_mode():
             return self._network(torch.from_numpy(images)).numpy()
+
+
+class GraphNetwork:
+    """A finished or unfinished graph in onnxruntime, asked as a `runtime.session.Session` is, without a file."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        self._session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (batch, size, size, 3) to float32 (batch, classes), on the CPU."""
+        return np.asarray(self._session.run([OUTPUT], {INPUT: images})[0])
 
 
 def torch_logits(checkpoint: Checkpoint, pixels: np.ndarray) -> np.ndarray:

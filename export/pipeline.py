@@ -1,4 +1,4 @@
-"""One export: checkpoint → FP32 file → INT8 file, each checked before it is written."""
+"""One export: checkpoint → FP32 → what was asked for, each measured and checked before anything is written."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from export.calibration import calibrate
+from export.calibration import Histograms, collect
 from export.evaluation import Comparison, run_split, summary
 from export.graph import build_core, finished, torch_logits, with_intake
 from export.int8 import quantize
+from export.ranges import find_ranges
+from export.search import search
+from export.sensitivity import NOISE_IMAGES, signal_to_noise
 from export.temperature import fit_temperature
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
 from finetune.photos import batches
@@ -23,6 +26,7 @@ from runtime.session import Session
 from runtime.version import tool_versions
 
 CHECKED_IMAGES = 16
+SHOWN_LAYERS = 10
 TOLERANCE = 1e-3
 """Largest difference of a logit between PyTorch and the FP32 file. Float rounding gives about 1e-5."""
 
@@ -53,6 +57,10 @@ class Job:
     evaluation: Split | None
     int8: bool
     method: str = "percentile"
+    search: bool = False
+    """Try all methods, and keep layers in float where needed, instead of taking ``method``."""
+    max_drop: float = 0.5
+    """Points of validation top-1 that a file may lose against FP32."""
     temperature: float | None = None
     """For all files, instead of fitting one to each on the calibration photographs."""
     report: Callable[[str], None] = print
@@ -76,20 +84,29 @@ def run(job: Job) -> list[Exported]:
     sessions = {"fp32": _opened(graphs["fp32"], infos["fp32"])}
     _check_against_torch(checkpoint, sessions["fp32"], job)
     if job.int8:
-        photographs = _photographs(job.calibration, checkpoint)
-        ranges = calibrate(core, photographs, len(job.calibration), job.method)
-        graphs["int8"] = with_intake(quantize(core, ranges, job.method))
+        histograms = collect(core, _photographs(job.calibration, checkpoint), len(job.calibration))
+        method, keep = job.method, ()
+        if job.search:
+            pixels = _first(job, checkpoint, len(job.calibration))
+            best = search(core, histograms, pixels, job.calibration.labels, job.max_drop, job.report).best
+            method, keep, quantized = best.method, best.keep, best.model
+        else:
+            quantized = quantize(core, find_ranges(histograms, method))
+        graphs["int8"] = with_intake(quantized)
         calibration = {
-            "method": job.method,
+            "method": method,
             "split": job.calibration.name,
             "images": len(job.calibration),
             "sha256": job.calibration.digest(),
+            "float_layers": list(keep),
         }
         infos["int8"] = replace(infos["fp32"], precision="int8", calibration=calibration)
         sessions["int8"] = _opened(graphs["int8"], infos["int8"])
-        job.report(f"int8     calibrated on {job.calibration.describe()}, {job.method}")
+        job.report(f"int8     calibrated on {job.calibration.describe()}, {method}")
     # On the calibration photographs first: the temperature is a choice, and choices are made on validation.
     logits = _measure(sessions, infos, job.calibration, checkpoint)
+    if job.int8:
+        _guard(infos["int8"], job, lambda: signal_to_noise(core, quantized, _first(job, checkpoint, NOISE_IMAGES)))
     for name in infos:
         temperature = job.temperature or fit_temperature(logits[name], job.calibration.labels)
         infos[name] = replace(infos[name], temperature=temperature)
@@ -165,6 +182,27 @@ def _measure(
             measured["agreement_with_fp32"] = round(100 * Comparison.of(logits[name], logits["fp32"]).agreement, 2)
         infos[name] = replace(info, evaluation={**info.evaluation, split.name: measured})
     return logits
+
+
+def _first(job: Job, checkpoint: Checkpoint, count: int) -> np.ndarray:
+    """Calibration photographs as pixels: uint8, shape (count, size, size, 3)."""
+    return np.concatenate(list(_photographs(job.calibration.head(count), checkpoint)))
+
+
+def _guard(info: ModelInfo, job: Job, noise: Callable[[], dict[str, float]]) -> None:
+    """Refuse a file that loses more than it may, and show where it loses."""
+    measured = info.evaluation[job.calibration.name]
+    drop = measured["fp32_top1"] - measured["top1"]
+    if drop <= job.max_drop:
+        return
+    worst = sorted(noise().items(), key=lambda pair: pair[1])[:SHOWN_LAYERS]
+    raise ExportError(
+        f"INT8 loses {drop:.2f} points of top-1 on {job.calibration.describe()}: {measured['fp32_top1']:.2f} % in FP32, "
+        f"{measured['top1']:.2f} % in INT8; more than --max-drop {job.max_drop:g}, so nothing was written\n"
+        + "signal to noise   layer, the noisiest first\n"
+        + "".join(f"{ratio:>12.1f} dB   {layer}\n" for layer, ratio in worst)
+        + "try --search, which keeps such layers in float, or other calibration photographs"
+    )
 
 
 def _opened(graph: onnx.ModelProto, info: ModelInfo) -> Session:
