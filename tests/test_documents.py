@@ -29,7 +29,8 @@ def test_the_model_card_describes_the_file_beside_it() -> None:
     assert hashlib.sha256(content).hexdigest() in CARD
     info = FlowerClassifier(device="cpu").info
     assert info.training["provenance"]["weights_sha256"] in CARD
-    assert f"best epoch {info.training['metrics']['epoch']}" in CARD
+    assert f" {info.training['metrics']['epoch']} epochs, seed {info.training['recipe']['seed']};" in CARD
+    assert f"--temperature {info.temperature}`" in CARD
     for split, figures in info.evaluation.items():
         row = next(line for line in CARD.splitlines() if line.startswith(f"| {split} "))
         for key in ("top1", "top5", "mean_per_class", "fp32_top1", "agreement_with_fp32"):

@@ -7,6 +7,7 @@ import pytest
 from export.evaluation import run_split, summary
 from finetune.dataset import read_split
 from finetune.oxford import CLASSES
+from finetune.split import joined
 from runtime.modelfile import DEFAULT_MODEL
 from runtime.session import Session
 
@@ -36,7 +37,9 @@ def test_the_model_inside_was_calibrated_on_the_whole_validation_split(session: 
     assert session.info.classes == CLASSES
 
 
-def test_the_model_inside_was_trained_on_the_training_split_alone(session: Session, real_data: Path) -> None:
+def test_the_model_inside_was_trained_on_no_test_photograph(session: Session, real_data: Path) -> None:
     provenance = session.info.training["provenance"]
-    assert provenance["train_images"] == 1020
-    assert provenance["train_sha256"] == read_split(real_data, "train").digest()
+    assert provenance["train_images"] == 2040
+    assert provenance["train_sha256"] == joined([read_split(real_data, name) for name in ("train", "val")]).digest()
+    assert session.info.evaluation["val"]["trained_on"]
+    assert "trained_on" not in session.info.evaluation["test"]
