@@ -1,20 +1,21 @@
-"""``python -m benchmarks emulation``: the model file on processors that are not here, against this machine's answers."""
+"""``python -m benchmarks emulation``: the model file on processors that are not here, against this machine."""
 
 import argparse
 import json
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from tqdm import tqdm
 
 from benchmarks.emulators import PROCESSORS, EmulationError, Emulators, Processor, fetch
 from benchmarks.machine import describe_machine
+from benchmarks.report import render
 from finetune.dataset import SPLITS, read_split
 from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
@@ -80,11 +81,7 @@ def _emulate(options: argparse.Namespace) -> None:
         "processors": rows,
     }
     write_text(options.report / "emulation.json", json.dumps(figures, indent=1) + "\n")
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
-    write_text(
-        options.report / "emulation.md", environment.get_template("emulation.md.jinja").render(figures, line=_line)
-    )
+    write_text(options.report / "emulation.md", render("emulation.md.jinja", **figures))
     print(options.report / "emulation.md")
     wrong = [row["name"] for row in rows if not row["holds"]]
     if wrong:
@@ -105,20 +102,21 @@ def answers(
     environment = dict(emulators.environment(processor, REPOSITORY))
     found: dict[str, np.ndarray] = {}
     version = ""
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
         assert process.stdout is not None
-        assert process.stderr is not None
-        bar = tqdm(total=len(photos), desc=processor.name, unit="img", disable=None)
-        for line in process.stdout:
-            answer = json.loads(line)
-            version = answer.get("onnxruntime", version)
-            if "photo" in answer:
-                found[str(photos[len(found)])] = np.array(answer["logits"], np.float32)
-                bar.update()
-        bar.close()
-        said = process.stderr.read().strip().splitlines()
+        with tqdm(total=len(photos), desc=processor.name, unit="img", disable=None) as bar:
+            for line in process.stdout:
+                answer = json.loads(line)
+                version = answer.get("onnxruntime", version)
+                if "photo" in answer:
+                    found[str(photos[len(found)])] = np.array(answer["logits"], np.float32)
+                    bar.update()
+        process.wait()
+        errors.seek(0)
+        said = errors.read().strip().splitlines()
     if process.returncode or len(found) != len(photos):
         raise EmulationError(f"{processor.name}: the emulated process failed ({said[-1] if said else 'no message'})")
     return version, found
@@ -143,6 +141,6 @@ def _row(
 
 def _line(row: dict[str, Any]) -> str:
     return (
-        f"{row['name']} ({row['description']}): same top-1 on {row['same_top1']} of {row['photos']}, logits differ by at "
-        f"most {100 * row['worst_difference']:.2g} % of their standard deviation"
+        f"{row['name']} ({row['description']}): same top-1 on {row['same_top1']} of {row['photos']}, logits differ by "
+        f"at most {100 * row['worst_difference']:.2g} % of their standard deviation"
     )

@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runtime.errors import FlowerError
@@ -81,7 +82,7 @@ def fetch(folder: Path) -> Emulators:
     _once(folder / "aarch64", lambda place: _unpack_packages(place, "arm64", ARM_PACKAGES))
     host = f"{sys.version_info.major}.{sys.version_info.minor}"
     for architecture, python in (("aarch64", ARM_PYTHON), ("x86_64", host)):
-        _once(folder / f"packages-{architecture}", lambda place, a=architecture, p=python: _unpack_wheels(place, a, p))
+        _once(folder / f"packages-{architecture}", partial(_unpack_wheels, architecture=architecture, python=python))
     return Emulators(folder)
 
 

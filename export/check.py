@@ -7,7 +7,8 @@ from pathlib import Path
 from export.evaluation import run_split, summary
 from export.manifest import NAME, read_manifest
 from finetune.checkpoint import sha256_of
-from finetune.dataset import is_dataset, read_split
+from finetune.dataset import SPLITS, is_dataset, read_split
+from finetune.split import Split
 from runtime.modelfile import ModelInfo
 from runtime.session import Session
 
@@ -69,18 +70,32 @@ def _complete(info: ModelInfo) -> Iterator[Finding]:
 def _calibrated(info: ModelInfo, data: Path) -> Iterator[Finding]:
     if not info.calibration:
         return
-    stated = info.calibration
-    split = read_split(data, str(stated.get("split", "val"))).head(stated.get("images"))
-    same = stated.get("sha256") == split.digest()
+    split = _stated_split(info.calibration.get("split"), info.calibration, data)
+    if split is None:
+        yield Finding(False, "calibrated on a split or a number of images that the data set does not have")
+        return
+    same = info.calibration.get("sha256") == split.digest()
     yield Finding(same, f"calibrated on {'these' if same else 'other'} {len(split):,} {split.name} images")
 
 
 def _accurate(session: Session, data: Path) -> Iterator[Finding]:
     for name, stated in session.info.evaluation.items():
-        split = read_split(data, name).head(stated.get("images"))
-        if len(split) != stated.get("images"):
-            yield Finding(False, f"{name}: says {stated.get('images')} images, the data set has {len(split)}")
+        split = _stated_split(name, stated, data)
+        top1 = stated.get("top1") if isinstance(stated, dict) else None
+        if split is None or not isinstance(top1, int | float):
+            yield Finding(
+                False, f"accuracy on {name!r}: of a split or a number of images that the data set does not have"
+            )
             continue
         measured = summary(run_split({"file": session}, split, session.info.preprocessing)["file"], split)
-        same = abs(measured["top1"] - stated.get("top1", -1)) <= TOLERANCE
-        yield Finding(same, f"{split.describe()}: says {stated.get('top1')} % top-1, has {measured['top1']} %")
+        same = abs(measured["top1"] - top1) <= TOLERANCE
+        yield Finding(same, f"{split.describe()}: says {top1} % top-1, has {measured['top1']} %")
+
+
+def _stated_split(name: object, stated: object, data: Path) -> Split | None:
+    """The photographs that metadata, which may say anything, speaks of."""
+    images = stated.get("images") if isinstance(stated, dict) else None
+    if name not in SPLITS or not isinstance(images, int) or images < 1:
+        return None
+    split = read_split(data, str(name)).head(images)
+    return split if len(split) == images else None

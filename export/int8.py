@@ -15,7 +15,6 @@ from export.calibration import QUANTIZED_OPERATORS
 from export.graph import PIXELS
 from finetune.network import PIXEL_ZERO
 
-
 LAYERS = ("Conv", "Gemm")
 """Operators with weights: what a network's precision is chosen for."""
 
@@ -26,7 +25,7 @@ def layers_of(core: onnx.ModelProto) -> list[str]:
 
 
 def quantize(
-    core: onnx.ModelProto, ranges: TensorsData, *, keep: Sequence[str] = (), symmetric: bool = False
+    core: onnx.ModelProto, ranges: TensorsData, *, keep: Sequence[str] = (), tensorrt: bool = False
 ) -> onnx.ModelProto:
     """Quantize ``core`` with the activation ranges that `export.ranges.find_ranges` found.
 
@@ -34,16 +33,19 @@ def quantize(
         core: float pixels in, logits out (`export.graph.build_core`).
         ranges: of every activation.
         keep: names of nodes that stay in float.
-        symmetric: int8 activations with zero point 0, as TensorRT takes them, in place of uint8. Otherwise the pixels
-            get scale 1 and zero point `PIXEL_ZERO`: quantized, they are the photo's bytes.
+        tensorrt: in the form that TensorRT takes: int8 activations with zero point 0, and biases left in float.
+            Otherwise activations are uint8, and the pixels get scale 1 and zero point `PIXEL_ZERO`: quantized, they
+            are the photo's bytes.
     """
     pixel_rule = {
         "quant_type": QuantType.QUInt8,
         "scale": np.array(1.0, dtype=np.float32),
         "zero_point": np.array(PIXEL_ZERO, dtype=np.uint8),
     }
-    activations = QuantType.QInt8 if symmetric else QuantType.QUInt8
-    options = {"ActivationSymmetric": True} if symmetric else {"TensorQuantOverrides": {PIXELS: [pixel_rule]}}
+    activations = QuantType.QInt8 if tensorrt else QuantType.QUInt8
+    options: dict[str, object] = {"TensorQuantOverrides": {PIXELS: [pixel_rule]}}
+    if tensorrt:
+        options = {"ActivationSymmetric": True, "QuantizeBias": False}
     with tempfile.TemporaryDirectory() as folder, _quiet():
         plain, quantized, cache = (Path(folder, name) for name in ("core.onnx", "int8.onnx", "ranges.json"))
         onnx.save(core, plain)

@@ -1,8 +1,8 @@
 """The search for an INT8 network that loses nothing: which calibration, and which layers must stay in float.
 
-All is decided on validation photographs. Calibrations are compared by how far INT8's probabilities are from FP32's, which
-says more than accuracy does: a thousand photographs have a handful near a tie. Layers are kept in float only where the
-best calibration alone loses more than it may: as few as reach the goal, in the order of what each costs.
+All is decided on validation photographs. Calibrations are compared by how far INT8's probabilities are from FP32's,
+which says more than accuracy does: a thousand photographs have a handful near a tie. Layers are kept in float only
+where the best calibration alone loses more than it may: as few as reach the goal, in the order of what each costs.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,6 +54,7 @@ def search(
     labels: np.ndarray,
     max_drop: float,
     report: Callable[[str], None],
+    tensorrt: bool = False,
 ) -> Found:
     """Find the network with the fewest layers in float that loses at most ``max_drop`` points of top-1.
 
@@ -64,6 +65,7 @@ def search(
         labels: int64, shape (images,).
         max_drop: in percentage points.
         report: takes a line about each candidate.
+        tensorrt: the form that the network is quantized in.
 
     Returns:
         The best candidate, which may lose more than ``max_drop`` if even all layers in float do not reach it.
@@ -71,8 +73,8 @@ def search(
     reference = _logits(with_intake(core), images, "FP32")
 
     def judge(method: str, ranges: TensorsData, keep: Sequence[str] = ()) -> Candidate:
-        model = quantize(core, ranges, keep=keep)
-        logits = _logits(with_intake(model), images, f"{method}, {len(keep)} in float")
+        model = quantize(core, ranges, keep=keep, tensorrt=tensorrt)
+        logits = _logits(with_intake(model, plain=tensorrt), images, f"{method}, {len(keep)} in float")
         candidate = Candidate(
             method,
             tuple(keep),
@@ -93,7 +95,7 @@ def search(
     if best.drop <= max_drop:
         return Found(best, tuple(tried), ())
     ranges = found[best.method]
-    layers = rank_layers(core, ranges, images, labels)
+    layers = rank_layers(core, ranges, images, labels, tensorrt)
     order = [layer.layer for layer in layers]
     # The least number that reaches the goal lies between one that does not and one that does.
     too_few, enough = 0, len(order)

@@ -1,5 +1,6 @@
 """Where INT8 loses: for each layer, how noisy its output is and what the loss would gain if it stayed in float."""
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Sensitivity:
 
 
 def rank_layers(
-    core: onnx.ModelProto, ranges: TensorsData, images: np.ndarray, labels: np.ndarray
+    core: onnx.ModelProto, ranges: TensorsData, images: np.ndarray, labels: np.ndarray, tensorrt: bool = False
 ) -> list[Sensitivity]:
     """All layers, the one that costs most first.
 
@@ -48,12 +49,13 @@ def rank_layers(
         ranges: of the activations.
         images: uint8, shape (images, size, size, 3).
         labels: int64, shape (images,).
+        tensorrt: the form that the network is quantized in.
     """
-    noise = signal_to_noise(core, quantize(core, ranges), images[:NOISE_IMAGES])
+    noise = signal_to_noise(core, quantize(core, ranges, tensorrt=tensorrt), images[:NOISE_IMAGES])
     images, labels = images[:LOSS_IMAGES], labels[:LOSS_IMAGES]
 
     def loss(keep: Sequence[str]) -> float:
-        network = GraphNetwork(with_intake(quantize(core, ranges, keep=keep)))
+        network = GraphNetwork(with_intake(quantize(core, ranges, keep=keep, tensorrt=tensorrt), plain=tensorrt))
         return cross_entropy(np.concatenate([network.logits(image[np.newaxis]) for image in images]), labels)
 
     whole = loss(())
@@ -91,4 +93,5 @@ def signal_to_noise(core: onnx.ModelProto, int8: onnx.ModelProto, images: np.nda
 
 
 def _decibels(exact: np.ndarray, rounded: np.ndarray) -> float:
-    return float(20 * np.log10(np.linalg.norm(exact) / max(np.linalg.norm(exact - rounded), 1e-12)))
+    error = max(float(np.linalg.norm(exact - rounded)), 1e-12)
+    return 20 * math.log10(float(np.linalg.norm(exact)) / error)

@@ -63,6 +63,9 @@ class Session:
         options.inter_op_num_threads = 1
         # Waiting threads sleep. Spinning would save a little latency, and burn the battery and other processes' time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # x86 with AVX2 but no VNNI adds pairs of products of uint8 and int8 in 16 bits, where they can overflow; this
+        # has onnxruntime hold weights as uint8 there, which cannot. Other processors take no notice.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         # Errors come back as exceptions; onnxruntime's own log lines would only repeat them.
         options.log_severity_level = 4
         content = read_model_bytes(self.path)
