@@ -39,12 +39,14 @@ class Processor:
     """For ``qemu -cpu``."""
     architecture: str
     description: str
+    overflows: bool = False
+    """Whether onnxruntime's INT8 kernels for it overflow unless told otherwise, as `runtime.session` does."""
 
 
 PROCESSORS = (
     Processor("cortex-a72", "aarch64", "Raspberry Pi 4: no dot product"),
     Processor("cortex-a76", "aarch64", "Raspberry Pi 5: dot product"),
-    Processor("Haswell", "x86_64", "AVX2 without VNNI"),
+    Processor("Haswell", "x86_64", "x86 with AVX2, no VNNI", overflows=True),
 )
 
 

@@ -20,5 +20,8 @@ def test_answers_are_the_same_on_other_processors(real_data: Path, tmp_path: Pat
     arguments = ["--data", str(real_data), "--photos", "2", "--cache", str(cache), "--report", str(tmp_path)]
     assert main(arguments) == 0
     figures = json.loads((tmp_path / "emulation.json").read_text())
-    assert [row["same_top1"] for row in figures["processors"]] == [2, 2, 2]
-    assert [row["name"] in (tmp_path / "emulation.md").read_text() for row in figures["processors"]] == [True] * 3
+    rows = figures["processors"]
+    assert [row["same_top1"] for row in rows if row["judged"]] == [2, 2, 2]
+    assert all(row["name"] in (tmp_path / "emulation.md").read_text() for row in rows)
+    # The runtime's setting is what keeps x86 without VNNI right.
+    assert rows[-1]["worst_difference"] > rows[-2]["worst_difference"]
