@@ -84,7 +84,7 @@ def search(
             divergence(reference, logits),
         )
         report(
-            f"search   {method + ',':12} {len(keep):>2} layers in float: {-candidate.drop:+.2f} points, "
+            f"search   {method + ',':12} {len(keep):>2} layers in float: {0.0 - candidate.drop:+.2f} points, "
             f"same top-1 {candidate.agreement:.2%}, divergence {candidate.divergence:.2g}"
         )
         return candidate
