@@ -18,6 +18,7 @@ from finetune.probe import fit_head
 from finetune.processes import Processes
 from finetune.recipe import RECIPES, RECIPES_HELP, Recipe
 from finetune.run import LAST, Run, State, load_state, new_state
+from finetune.soup import runs_of, serve
 from finetune.split import joined
 from finetune.training import train
 from finetune.weights import load_pretrained
@@ -31,7 +32,7 @@ examples:
   python -m finetune                                  fetch Oxford 102 Flowers and ImageNet weights, fine-tune
   python -m finetune --data data --weights resnet50.pth --output runs/flowers
   python -m finetune --data data --output runs/flowers --resume
-  python -m finetune --data data --recipe fast        6 minutes instead of 22
+  python -m finetune --data data --recipe fast        6 minutes instead of 22 (best: 66)
   python -m finetune --data my-plants                 your own: my-plants/CLASS/*.jpg
   python -m finetune --data data --splits train,val   the product's model: all labelled images but the test images
   torchrun --nproc-per-node 4 -m finetune --data data          four GPUs
@@ -72,6 +73,7 @@ RECIPE_HELP = {
     "head": "where the head starts: probe or random",
     "validate_every": "epochs from one validation to the next",
     "seed": "of everything random",
+    "runs": "seeds, from that one up, the mean of whose weights is kept",
 }
 
 
@@ -167,7 +169,7 @@ def _finetune(options: argparse.Namespace) -> None:
         RECIPES[options.recipe], **{name: value for name, value in given.items() if value is not None}
     )
     preprocessing = Preprocessing(options.test_size, options.crop_pct, options.interpolation)
-    if (options.output / LAST).exists() and not options.resume:
+    if any(options.output.glob(LAST if recipe.runs == 1 else f"seed-*/{LAST}")) and not options.resume:
         raise FlowerError(
             f"{options.output}: holds a run already; go on with it by --resume, or choose another --output"
         )
@@ -190,10 +192,7 @@ def _finetune(options: argparse.Namespace) -> None:
     described = [split.describe() for split in (train_split, val_split) if split is not None]
     report(f"data     {', '.join(described)}, {len(train_split.classes)} classes")
 
-    torch.manual_seed(stream(recipe.seed))
-    network = PhotoNetwork(len(train_split.classes))
     weights = options.weights or ensure_weights()
-    load_pretrained(network, weights)
     report(f"weights  {weights.name}")
     report(f"machine  {hardware.describe()}{f', {processes.count} processes' if processes.count > 1 else ''}")
     run = Run(
@@ -222,19 +221,30 @@ def _finetune(options: argparse.Namespace) -> None:
         tensorboard=options.tensorboard,
         report=report,
     )
-    if options.resume and (options.output / LAST).exists():
+    paths = [_trained(part, weights, options.resume) for part in runs_of(run)]
+    best = paths[0] if recipe.runs == 1 else serve(run, paths)
+    report(f"next     python -m export --checkpoint {best} --data {options.data} --quantize int8")
+
+
+def _trained(run: Run, weights: Path, resume: bool) -> Path:
+    """Train, or go on where the run was stopped, and return the best checkpoint."""
+    recipe, last = run.recipe, run.output / LAST
+    torch.manual_seed(stream(recipe.seed))
+    network = PhotoNetwork(len(run.train.classes))
+    load_pretrained(network, weights)
+    if resume and last.exists():
         state = load_state(run, new_state(run, network))
-        report(f"resumed  after epoch {state.epoch} of {recipe.epochs}")
+        run.report(f"resumed  after epoch {state.epoch} of {recipe.epochs}")
     else:
-        if options.resume:
-            report(f"resumed  nothing: {options.output} holds no state yet; starting from the beginning")
+        if resume:
+            run.report(f"resumed  nothing: {run.output} holds no state yet; starting from the beginning")
         state = _fresh_state(run, network)
     best = train(run, state)
-    if val_split is not None:
-        report(f"best     validation top-1 {state.best_top1():.2%} on {len(val_split):,} images: {best}")
+    if run.val is not None:
+        run.report(f"best     validation top-1 {state.best_top1():.2%} on {len(run.val):,} images: {best}")
     else:
-        report(f"last     {best}")
-    report(f"next     python -m export --checkpoint {best} --data {options.data} --quantize int8")
+        run.report(f"last     {best}")
+    return best
 
 
 def _fresh_state(run: Run, network: PhotoNetwork) -> State:

@@ -10,7 +10,40 @@ from pathlib import Path
 
 import torch
 
-from finetune.checkpoint import Checkpoint, CheckpointError, load_checkpoint, sha256_of
+from finetune.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint, sha256_of
+from finetune.processes import ALONE
+from finetune.run import Run
+from finetune.training import BEST
+from finetune.validation import Validation
+
+
+def runs_of(run: Run) -> list[Run]:
+    """The runs that the recipe asks for: ``run`` itself, or several, each with a seed and a folder of its own."""
+    if run.recipe.runs == 1:
+        return [run]
+    seeds = range(run.recipe.seed, run.recipe.seed + run.recipe.runs)
+    return [
+        replace(run, recipe=replace(run.recipe, seed=seed, runs=1), output=run.output / f"seed-{seed}")
+        for seed in seeds
+    ]
+
+
+def serve(run: Run, paths: Sequence[Path]) -> Path:
+    """Mix the checkpoints of `runs_of`, measure the mixture, write it, and return its path."""
+    best = run.output / BEST
+    if run.processes.is_first:
+        soup = cook(paths)
+        metrics: dict[str, float] = {}
+        if run.val is not None:
+            network = soup.network()
+            run.hardware.place(network)
+            metrics = Validation(replace(run, processes=ALONE, cache_bytes=0), run.val, network).measure(network)
+            metrics["val_images"] = len(run.val)
+        save_checkpoint(replace(soup, recipe=run.recipe.to_dict(), metrics=metrics), best)
+        measured = f": validation top-1 {metrics['val_top1']:.2%}" if metrics else ""
+        run.report(f"soup     mean of the weights of {len(paths)} runs{measured}")
+    run.processes.wait()
+    return best
 
 
 def cook(paths: Sequence[Path]) -> Checkpoint:

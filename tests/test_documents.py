@@ -1,6 +1,7 @@
 """What the documents say is what the files hold."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def test_the_model_card_describes_the_file_beside_it() -> None:
         row = next(line for line in CARD.splitlines() if line.startswith(f"| {split} "))
         for key in ("top1", "top5", "mean_per_class", "fp32_top1", "agreement_with_fp32"):
             assert f"{figures[key]:.2f}" in row
+
+
+def test_the_readme_says_what_training_came_to() -> None:
+    *seeds, soup = json.loads((ROOT / "benchmarks/report/training.json").read_text())["seeds"]
+    tests = sorted(f"{100 * row['test']['top1']:.2f}" for row in seeds)
+    assert f"{', '.join(tests[:-1])} and {tests[-1]}; validation" in README
+    mean = sum(row["test"]["top1"] for row in seeds) / len(seeds)
+    assert f"{100 * mean:.1f} % of these" in README
+    assert f"weights {100 * soup['test']['top1']:.1f} %" in README
+    assert f"validation {100 * soup['val']['top1']:.1f})" in README
 
 
 def test_links_lead_somewhere() -> None:

@@ -78,6 +78,21 @@ def test_resuming_before_there_is_anything_starts_the_run(dataset: Path, weights
     assert len(log_of(tmp_path)) == 1
 
 
+def test_runs_of_several_seeds_end_in_the_mean_of_their_weights(dataset: Path, weights: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT, "--limit", "12"]
+    assert main([*arguments, "--runs", "2", "--seed", "3"]) == 0
+    soup, *parts = (load_checkpoint(tmp_path / name / "best.pt") for name in (".", "seed-3", "seed-4"))
+    weight = "layer4.2.conv3.weight"
+    first, second = (part.state_dict[weight] for part in parts)
+    assert not torch.equal(first, second)
+    assert torch.allclose(soup.state_dict[weight], (first + second) / 2)
+    assert soup.metrics["val_images"] == 12
+    assert soup.provenance["soup"]["seeds"] == [3, 4]
+    assert main([*arguments, "--runs", "2", "--seed", "3"]) == 1
+    assert main([*arguments, "--runs", "2", "--seed", "3", "--resume"]) == 0
+    assert torch.equal(load_checkpoint(tmp_path / "best.pt").state_dict[weight], soup.state_dict[weight])
+
+
 def test_a_photograph_that_breaks_during_training_is_named(
     dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
