@@ -21,7 +21,7 @@ from tqdm import tqdm
 from export.graph import PIXELS
 from finetune.network import PIXEL_ZERO
 
-SLICE_PIXELS = 4 * 224 * 224
+SLICE_PIXELS = 2 * 224 * 224
 """Pixels a slice: a ResNet-50's activations take about 90 MB for a photograph of 224 × 224."""
 BINS = 2048
 """Of a histogram, at first; it grows when later photographs reach further."""
