@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from runtime.modelfile import INPUT, read_model_bytes
+from runtime.session import session_options
 
 WARMUP, RUNS = 10, 100
 
@@ -35,9 +36,7 @@ def node_times(model: Path, pixels: np.ndarray, threads: int) -> list[Node]:
         threads: for one operation.
     """
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options = session_options(threads)
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder, "profile"))
         session = onnxruntime.InferenceSession(read_model_bytes(model), options, providers=["CPUExecutionProvider"])

@@ -22,6 +22,7 @@ from torch import nn
 from finetune.checkpoint import Checkpoint
 from finetune.network import FEATURES, PIXEL_ZERO
 from runtime.modelfile import INPUT, OUTPUT, ModelInfo
+from runtime.session import default_threads, session_options
 
 OPSET = 18
 PIXELS = "pixels"
@@ -125,8 +126,7 @@ class GraphNetwork:
     """A finished or unfinished graph in onnxruntime, asked as a `runtime.session.Session` is, without a file."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
+        options = session_options(default_threads())
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )

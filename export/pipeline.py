@@ -113,6 +113,7 @@ def run(job: Job) -> list[Exported]:
         job.report(f"note     the network was trained on the {job.calibration.name} photographs, too{note}")
     if job.evaluation is not None:
         logits = _measure(sessions, infos, job.evaluation, checkpoint)
+    sessions.clear()  # with their weights, before more copies of these are made
     # All are finished before the first is written, so that a failure leaves nothing new behind.
     contents = {}
     for name, form in wanted.items():
