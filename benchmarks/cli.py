@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measure import Plan, measure
+from benchmarks.naive import quantize_naively
 from benchmarks.report import write_report
 from finetune.dataset import SPLITS, read_split
 from runtime.commandline import guarded, positive_int
@@ -18,6 +19,8 @@ examples:
   python -m benchmarks --checkpoint best.pt --models fp32.onnx int8.onnx --data data --output report
   python -m benchmarks --limit 50 --rounds 10           a quick look
   python -m benchmarks training --help                  seeds, ablations and speed of training
+  python -m benchmarks emulation --help                 the model file on an emulated Raspberry Pi
+  python -m benchmarks engines --help                   against naive quantization and OpenVINO; a table of layers
 
 Leave the machine to itself while it runs. Writes report.md, report.json, report.html and the plots to --output.
 """
@@ -43,6 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=[EXPORTED / f"flowers-resnet50-{precision}.onnx" for precision in ("fp32", "int8")],
         metavar="FILE",
         help="model files, the reference for speed first (default: FP32 and INT8 in runs/flowers)",
+    )
+    parser.add_argument(
+        "--naive",
+        action="store_true",
+        help="also measure what onnxruntime's quantize_static makes of the first model file, all options as they come",
     )
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
     parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
@@ -70,15 +78,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks.training import main as training
 
         return training(given[1:])
+    if given[:1] == ["emulation"]:
+        from benchmarks.emulation import main as emulation
+
+        return emulation(given[1:])
+    if given[:1] == ["engines"]:
+        from benchmarks.engines import main as engines
+
+        return engines(given[1:])
     options = build_parser().parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks", *given])
     return guarded("benchmarks", lambda: _benchmark(options, command), stopped="nothing was written")
 
 
 def _benchmark(options: argparse.Namespace, command: str) -> None:
+    models = list(options.models)
+    if options.naive:
+        naive = models[0].with_name(models[0].stem.removesuffix("-fp32") + "-naive.onnx")
+        models.insert(1, quantize_naively(models[0], read_split(options.data, "val"), naive))
     plan = Plan(
         checkpoint=options.checkpoint or (USUAL_CHECKPOINT if USUAL_CHECKPOINT.is_file() else None),
-        models=tuple(options.models),
+        models=tuple(models),
         split=read_split(options.data, options.split).head(options.limit),
         rounds=options.rounds,
         threads=options.threads,

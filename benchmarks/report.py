@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -18,20 +19,28 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
     for name, content in measured.plots.items():
         write_bytes(folder / name, content)
     write_text(folder / "report.json", json.dumps(measured.figures, indent=1, ensure_ascii=False) + "\n")
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    for name, escape in (("report.md", False), ("report.html", True)):
-        environment = jinja2.Environment(
-            loader=loader, autoescape=escape, undefined=jinja2.ChainableUndefined, keep_trailing_newline=True
-        )
-        text = environment.get_template(f"{name}.jinja").render(
-            measured.figures,
-            share=share,
-            points=points,
-            ms=lambda value: f"{value:.1f}",
+    for name in ("report.md", "report.html"):
+        text = render(
+            f"{name}.jinja",
             image=lambda name: "data:image/png;base64," + base64.b64encode(measured.plots[name]).decode(),
+            **measured.figures,
         )
         write_text(folder / name, text)
     return [folder / name for name in NAMES]
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of this package with ``values`` and the ways that numbers are written."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=".html" in template,
+        undefined=jinja2.ChainableUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    ms = "{:.1f}".format
+    return environment.get_template(template).render(values, share=share, points=points, ms=ms)
 
 
 def share(value: float, interval: Interval) -> str:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import torch
 from torch.optim.swa_utils import update_bn
@@ -17,7 +16,7 @@ from torch.optim.swa_utils import update_bn
 from benchmarks.experiments import ABLATION_EPOCHS, ABLATIONS, CLAIMED, REFERENCE, run_experiment
 from benchmarks.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
 from benchmarks.machine import describe_machine
-from benchmarks.report import points, share
+from benchmarks.report import render
 from benchmarks.training_speed import measure_training_speed
 from export.evaluation import run_split
 from export.graph import TorchNetwork
@@ -169,11 +168,8 @@ def _accuracy(name: str, path: Path, val: Split, test: Split) -> dict[str, Any]:
 
 
 def _markdown(figures: dict[str, Any]) -> str:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("training.md.jinja").render(
-        figures, share=share, points=points, ablation_rows=_ablation_rows(figures), epochs=ABLATION_EPOCHS
-    )
+    rows = _ablation_rows(figures)
+    return render("training.md.jinja", **figures, ablation_rows=rows, epochs=ABLATION_EPOCHS)
 
 
 def _ablation_rows(figures: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
-"""Calibration: the ranges of all activations over the calibration photographs, in bounded memory.
+"""Calibration: what values every activation takes over the calibration photographs, in bounded memory.
 
+One pass over the photographs fills a histogram for each activation; the ranges of every method follow from those.
 onnxruntime's histogram calibrators keep every activation of everything they are fed until they have seen it all:
 hundreds of gigabytes for a thousand photographs. They do add up over several calls, so they are fed a slice at a time.
 """
@@ -7,46 +8,54 @@ hundreds of gigabytes for a thousand photographs. They do add up over several ca
 import contextlib
 import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
-from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+from onnxruntime.quantization.calibrate import HistogramCalibrater, create_calibrator
 from tqdm import tqdm
 
 from export.graph import PIXELS
 from finetune.network import PIXEL_ZERO
 
-METHODS = {
-    "minmax": CalibrationMethod.MinMax,
-    "percentile": CalibrationMethod.Percentile,
-    "entropy": CalibrationMethod.Entropy,
-}
-SLICE_PIXELS = 4 * 224 * 224
+SLICE_PIXELS = 2 * 224 * 224
 """Pixels a slice: a ResNet-50's activations take about 90 MB for a photograph of 224 × 224."""
-OPTIONS: dict[str, dict[str, object]] = {
-    "minmax": {},
-    # Two-sided: most activations come out of a ReLU, and half of a symmetric range would be wasted on them.
-    "percentile": {"symmetric": False, "percentile": 99.999, "num_bins": 2048},
-    "entropy": {"num_bins": 512, "num_quantized_bins": 128},
-}
+BINS = 2048
+"""Of a histogram, at first; it grows when later photographs reach further."""
 QUANTIZED_OPERATORS = ("Conv", "Relu", "MaxPool", "Add", "GlobalAveragePool", "Flatten", "Reshape", "Gemm")
 
 
-def calibrate(core: onnx.ModelProto, photographs: Iterable[np.ndarray], total: int, method: str) -> TensorsData:
-    """Run ``photographs`` through ``core`` and return the range of each activation.
+@dataclass(frozen=True)
+class Histogram:
+    """How often an activation took which values."""
+
+    counts: np.ndarray
+    """int64, shape (bins,)."""
+    edges: np.ndarray
+    """float, shape (bins + 1,); symmetric about 0."""
+    low: float
+    high: float
+    """The smallest and the largest value."""
+
+
+Histograms = Mapping[str, Histogram]
+"""By the name of the activation in the core graph."""
+
+
+def collect(core: onnx.ModelProto, photographs: Iterable[np.ndarray], total: int) -> Histograms:
+    """Run ``photographs`` through ``core`` and return a histogram of each activation.
 
     Args:
         core: float pixels in, logits out (`export.graph.build_core`).
         photographs: uint8 arrays of shape (up to any number, size, size, 3).
         total: how many photographs there are, for the progress bar.
-        method: one of `METHODS`.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
-        tqdm(total=total, desc=f"calibration, {method}", unit="img", disable=None) as bar,
+        tqdm(total=total, desc="calibration", unit="img", disable=None) as bar,
     ):
         plain = Path(folder, "core.onnx")
         onnx.save(core, plain)
@@ -54,19 +63,22 @@ def calibrate(core: onnx.ModelProto, photographs: Iterable[np.ndarray], total: i
             plain,
             list(QUANTIZED_OPERATORS),
             augmented_model_path=str(Path(folder, "augmented.onnx")),
-            calibrate_method=METHODS[method],
-            extra_options=OPTIONS[method],
+            calibrate_method=CalibrationMethod.Percentile,
+            extra_options={"symmetric": False, "num_bins": BINS},
         )
+        assert isinstance(calibrator, HistogramCalibrater)
         for images in _slices(photographs):
             # onnxruntime prints lines of its own between those of the progress bar.
             with contextlib.redirect_stdout(io.StringIO()):
-                calibrator.collect_data(_Slice(images))
+                calibrator.collect_data(PixelSlice(images))
             bar.update(len(images))
-        with contextlib.redirect_stdout(io.StringIO()):
-            ranges = calibrator.compute_data()
-    if not isinstance(ranges, TensorsData):
-        raise TypeError(f"onnxruntime returned {type(ranges).__name__} and not TensorsData")
-    return ranges
+    collector = calibrator.collector
+    if collector is None:
+        raise ValueError("no photographs to calibrate on")
+    return {
+        name: Histogram(counts, edges, float(low), float(high))
+        for name, (counts, edges, low, high, _) in collector.histogram_dict.items()
+    }
 
 
 def _slices(photographs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -76,7 +88,7 @@ def _slices(photographs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             yield images[start : start + count]
 
 
-class _Slice(CalibrationDataReader):
+class PixelSlice(CalibrationDataReader):
     """Feeds one slice as one batch."""
 
     def __init__(self, images: np.ndarray) -> None:

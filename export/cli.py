@@ -4,17 +4,22 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.calibration import METHODS
+from export.check import check
 from export.pipeline import Exported, Job, run
+from export.ranges import METHODS
+from export.targets import PRECISIONS, TARGETS
 from finetune.dataset import read_split
-from runtime.commandline import guarded, positive_int
+from runtime.commandline import guarded, positive_int, whole_number
 from runtime.errors import FlowerError
 
 EXAMPLES = """\
 examples:
   python -m export --quantize int8                     runs/flowers/best.pt to FP32 and INT8 beside it
   python -m export --checkpoint best.pt --data data --quantize int8 --output models
+  python -m export --quantize int8 --search            try all calibrations; keep layers in float where needed
   python -m export --quantize none                     FP32 only
+  python -m export --target cuda                       FP32, FP16, and INT8 for TensorRT
+  python -m export --check flowers-resnet50-int8.onnx  whether a file is what it says it is
   flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
 """
 
@@ -35,12 +40,39 @@ def build_parser() -> argparse.ArgumentParser:
         help="from python -m finetune (default: %(default)s)",
     )
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
-    parser.add_argument("--quantize", choices=("none", "int8"), default="int8", help="(default: int8)")
+    parser.add_argument("--quantize", choices=PRECISIONS, default=Job.quantize, help="(default: %(default)s)")
+    parser.add_argument(
+        "--target",
+        choices=TARGETS,
+        default=Job.target,
+        help="cpu: one INT8 file for x86 and arm64; cuda: FP16, and INT8 for TensorRT; mobile: ORT format as well "
+        "(default: %(default)s)",
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", help="(default: the checkpoint's folder)")
     parser.add_argument(
         "--calibrate", choices=tuple(METHODS), default=Job.method, metavar="METHOD",
         help=f"how activation ranges are found: {', '.join(METHODS)} (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--search",
+        action="store_true",
+        help="try all calibrations, and keep layers in float where the best alone loses more than --max-drop",
+    )
+    parser.add_argument(
+        "--qat",
+        type=whole_number,
+        default=0,
+        metavar="EPOCHS",
+        help="fine-tune with INT8's rounding first, on the training split; 3 minutes an epoch on two CPU cores "
+        "(default: 0)",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        default=Job.max_drop,
+        metavar="POINTS",
+        help="of top-1 on validation that INT8 may lose; an export that loses more fails (default: %(default)s)",
+    )
     parser.add_argument(
         "--calibration-images",
         type=positive_int,
@@ -61,16 +93,25 @@ def build_parser() -> argparse.ArgumentParser:
         help="split to measure the files on, besides validation (default: test)",
     )
     parser.add_argument("--evaluation-images", type=positive_int, metavar="N", help="photographs of it (default: all)")
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="FILE",
+        help="export nothing; verify a file's digest, metadata and, with the data set, its calibration and accuracy",
+    )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m export`` and return its exit status."""
     options = build_parser().parse_args(arguments)
-    return guarded("export", lambda: _export(options), stopped="nothing was written")
+    work = _export if options.check is None else _check
+    return guarded("export", lambda: work(options), stopped="nothing was written")
 
 
 def _export(options: argparse.Namespace) -> None:
+    if not 0 <= options.max_drop <= 100:
+        raise FlowerError(f"--max-drop {options.max_drop}: must be 0 to 100 points")
     if options.temperature is not None and not 0.01 <= options.temperature <= 100:
         raise FlowerError(f"--temperature {options.temperature}: must be 0.01 to 100")
     evaluation = None
@@ -81,8 +122,13 @@ def _export(options: argparse.Namespace) -> None:
         output=options.output or options.checkpoint.parent,
         calibration=read_split(options.data, "val").head(options.calibration_images),
         evaluation=evaluation,
-        int8=options.quantize == "int8",
+        target=options.target,
+        quantize=options.quantize,
         method=options.calibrate,
+        search=options.search,
+        qat=options.qat,
+        training=read_split(options.data, "train") if options.qat else None,
+        max_drop=options.max_drop,
         temperature=options.temperature,
         report=lambda line: print(line, flush=True),
     )
@@ -91,9 +137,18 @@ def _export(options: argparse.Namespace) -> None:
     print(table(exported))
 
 
+def _check(options: argparse.Namespace) -> None:
+    failed = 0
+    for finding in check(options.check, options.data):
+        print(f"{ {True: 'ok', False: 'FAILED', None: 'skipped'}[finding.holds]:8} {finding.text}", flush=True)
+        failed += finding.holds is False
+    if failed:
+        raise FlowerError(f"{options.check}: {failed} of the above do not hold")
+
+
 def table(exported: Sequence[Exported]) -> str:
     """What was exported, a column a file."""
-    rows = [("", *(item.info.precision.upper() for item in exported))]
+    rows = [("", *(item.info.precision.upper() + (" ORT" if item.path.suffix == ".ort" else "") for item in exported))]
     rows.append(("size", *(f"{item.size / 1e6:.1f} MB" for item in exported)))
     measured = [list(item.info.evaluation.values())[-1] for item in exported]
     for key, label in (("top1", "top-1"), ("top5", "top-5"), ("mean_per_class", "mean per class")):

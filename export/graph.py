@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnx import TensorProto, helper
 from torch import nn
@@ -21,6 +22,7 @@ from torch import nn
 from finetune.checkpoint import Checkpoint
 from finetune.network import FEATURES, PIXEL_ZERO
 from runtime.modelfile import INPUT, OUTPUT, ModelInfo
+from runtime.session import default_threads, session_options
 
 OPSET = 18
 PIXELS = "pixels"
@@ -64,32 +66,33 @@ def build_core(checkpoint: Checkpoint) -> onnx.ModelProto:
     return _stripped(onnx.load_from_string(program.model_proto.SerializeToString()))
 
 
-def with_intake(core: onnx.ModelProto) -> onnx.ModelProto:
+def with_intake(core: onnx.ModelProto, *, plain: bool = False) -> onnx.ModelProto:
     """A copy of ``core`` that takes bytes: uint8 (batch, size, size, 3), RGB.
 
     If ``core`` quantizes its pixels first thing, that quantization is replaced by the bytes themselves, which are the
-    same numbers.
+    same numbers. ``plain``: by Cast and Sub in any case, for what takes no DequantizeLinear of unsigned bytes.
     """
     model = onnx.ModelProto()
     model.CopyFrom(core)
     graph = model.graph
     batch, _, height, width = graph.input[0].type.tensor_type.shape.dim
     shape = [batch.dim_param or "batch", height.dim_value, width.dim_value, 3]
-    quantizers = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == PIXELS]
+    quantizers = [n for n in graph.node if n.op_type == "QuantizeLinear" and n.input[0] == PIXELS and not plain]
     target = quantizers[0].output[0] if quantizers else f"{PIXELS}_bytes"
     for node in quantizers:
         graph.node.remove(node)
     intake = [helper.make_node("Transpose", [INPUT], [target], name="intake_transpose", perm=[0, 3, 1, 2])]
-    if not quantizers:
-        graph.initializer.extend(
-            [
-                helper.make_tensor("intake_scale", TensorProto.FLOAT, [], [1.0]),
-                helper.make_tensor("intake_zero", TensorProto.UINT8, [], [PIXEL_ZERO]),
-            ]
-        )
-        intake.append(
-            helper.make_node("DequantizeLinear", [target, "intake_scale", "intake_zero"], [PIXELS], name="intake")
-        )
+    if plain:
+        graph.initializer.append(helper.make_tensor("intake_zero", TensorProto.FLOAT, [], [PIXEL_ZERO]))
+        intake += [
+            helper.make_node("Cast", [target], [f"{PIXELS}_float"], name="intake_cast", to=TensorProto.FLOAT),
+            helper.make_node("Sub", [f"{PIXELS}_float", "intake_zero"], [PIXELS], name="intake"),
+        ]
+    elif not quantizers:
+        scale = helper.make_tensor("intake_scale", TensorProto.FLOAT, [], [1.0])
+        zero = helper.make_tensor("intake_zero", TensorProto.UINT8, [], [PIXEL_ZERO])
+        graph.initializer.extend([scale, zero])
+        intake.append(helper.make_node("DequantizeLinear", [target, scale.name, zero.name], [PIXELS], name="intake"))
     nodes = [*intake, *graph.node]
     del graph.node[:], graph.input[:]
     graph.node.extend(nodes)
@@ -117,6 +120,20 @@ class TorchNetwork:
         """uint8 (batch, size, size, 3) to float32 (batch, classes), on the CPU."""
         with torch.inference_mode():
             return self._network(torch.from_numpy(images)).numpy()
+
+
+class GraphNetwork:
+    """A finished or unfinished graph in onnxruntime, asked as a `runtime.session.Session` is, without a file."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        options = session_options(default_threads())
+        self._session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (batch, size, size, 3) to float32 (batch, classes), on the CPU."""
+        return np.asarray(self._session.run([OUTPUT], {INPUT: images})[0])
 
 
 def torch_logits(checkpoint: Checkpoint, pixels: np.ndarray) -> np.ndarray:

@@ -2,30 +2,50 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
 
-from export.calibration import METHODS, QUANTIZED_OPERATORS
+from export.calibration import QUANTIZED_OPERATORS
 from export.graph import PIXELS
 from finetune.network import PIXEL_ZERO
 
+LAYERS = ("Conv", "Gemm")
+"""Operators with weights: what a network's precision is chosen for."""
 
-def quantize(core: onnx.ModelProto, ranges: TensorsData, method: str) -> onnx.ModelProto:
-    """Quantize ``core`` with the activation ranges that `export.calibration.calibrate` found.
 
-    The pixels get scale 1 and zero point `PIXEL_ZERO`: quantized, they are the photo's bytes.
+def layers_of(core: onnx.ModelProto) -> list[str]:
+    """The names of the nodes with weights, in the order of the graph."""
+    return [node.name for node in core.graph.node if node.op_type in LAYERS]
+
+
+def quantize(
+    core: onnx.ModelProto, ranges: TensorsData, *, keep: Sequence[str] = (), tensorrt: bool = False
+) -> onnx.ModelProto:
+    """Quantize ``core`` with the activation ranges that `export.ranges.find_ranges` found.
+
+    Args:
+        core: float pixels in, logits out (`export.graph.build_core`).
+        ranges: of every activation.
+        keep: names of nodes that stay in float.
+        tensorrt: in the form that TensorRT takes: int8 activations with zero point 0, and biases left in float.
+            Otherwise activations are uint8, and the pixels get scale 1 and zero point `PIXEL_ZERO`: quantized, they
+            are the photo's bytes.
     """
     pixel_rule = {
         "quant_type": QuantType.QUInt8,
         "scale": np.array(1.0, dtype=np.float32),
         "zero_point": np.array(PIXEL_ZERO, dtype=np.uint8),
     }
+    activations = QuantType.QInt8 if tensorrt else QuantType.QUInt8
+    options: dict[str, object] = {"TensorQuantOverrides": {PIXELS: [pixel_rule]}}
+    if tensorrt:
+        options = {"ActivationSymmetric": True, "QuantizeBias": False}
     with tempfile.TemporaryDirectory() as folder, _quiet():
         plain, quantized, cache = (Path(folder, name) for name in ("core.onnx", "int8.onnx", "ranges.json"))
         onnx.save(core, plain)
@@ -36,12 +56,13 @@ def quantize(core: onnx.ModelProto, ranges: TensorsData, method: str) -> onnx.Mo
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTIZED_OPERATORS),
             per_channel=True,
-            activation_type=QuantType.QUInt8,
+            activation_type=activations,
             weight_type=QuantType.QInt8,
-            calibrate_method=METHODS[method],
+            nodes_to_exclude=list(keep),
+            calibrate_method=CalibrationMethod.MinMax,
             calibration_cache_path=cache,
             extra_options={
-                "TensorQuantOverrides": {PIXELS: [pixel_rule]},
+                **options,
                 # The head multiplies in INT8 but answers in float: 256 steps for all logits would make ties.
                 "OpTypesToExcludeOutputQuantization": ["Gemm"],
             },

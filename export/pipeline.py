@@ -1,17 +1,24 @@
-"""One export: checkpoint → FP32 file → INT8 file, each checked before it is written."""
+"""One export: checkpoint → FP32 → what was asked for, each measured and checked before anything is written."""
 
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 
-from export.calibration import calibrate
+from export.calibration import collect
 from export.evaluation import Comparison, run_split, summary
 from export.graph import build_core, finished, torch_logits, with_intake
 from export.int8 import quantize
+from export.manifest import write_manifest
+from export.qat import fine_tune
+from export.ranges import find_ranges
+from export.search import search
+from export.sensitivity import NOISE_IMAGES, signal_to_noise
+from export.targets import Form, forms, to_half, to_ort
 from export.temperature import fit_temperature
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
 from finetune.photos import batches
@@ -23,6 +30,7 @@ from runtime.session import Session
 from runtime.version import tool_versions
 
 CHECKED_IMAGES = 16
+SHOWN_LAYERS = 10
 TOLERANCE = 1e-3
 """Largest difference of a logit between PyTorch and the FP32 file. Float rounding gives about 1e-5."""
 
@@ -51,18 +59,28 @@ class Job:
     output: Path
     calibration: Split
     evaluation: Split | None
-    int8: bool
+    target: str = "cpu"
+    quantize: str = "int8"
     method: str = "percentile"
+    search: bool = False
+    """Try all methods, and keep layers in float where needed, instead of taking ``method``."""
+    max_drop: float = 0.5
+    """Points of validation top-1 that a file may lose against FP32."""
+    qat: int = 0
+    """Epochs of quantization-aware fine-tuning before INT8."""
+    training: Split | None = None
+    """Photographs for that."""
     temperature: float | None = None
     """For all files, instead of fitting one to each on the calibration photographs."""
     report: Callable[[str], None] = print
 
 
 def run(job: Job) -> list[Exported]:
-    """Export as ``job`` says and return the files written: FP32, then INT8 if asked for.
+    """Export as ``job`` says and return the files written, FP32 first.
 
     Raises:
-        ExportError: ONNX does not answer as PyTorch does, or the classes of checkpoint and data differ.
+        ExportError: ONNX does not answer as PyTorch does, a file loses more accuracy than it may, or the classes of
+            checkpoint and data differ.
     """
     checkpoint = load_checkpoint(job.checkpoint)
     if checkpoint.classes != job.calibration.classes:
@@ -71,25 +89,20 @@ def run(job: Job) -> list[Exported]:
             f"{len(job.calibration.classes)} ({job.calibration.classes[0]}, …); give the data it was trained on"
         )
     core = build_core(checkpoint)
-    graphs = {"fp32": with_intake(core)}
-    infos = {"fp32": _info(checkpoint, job.checkpoint)}
-    sessions = {"fp32": _opened(graphs["fp32"], infos["fp32"])}
-    _check_against_torch(checkpoint, sessions["fp32"], job)
-    if job.int8:
-        photographs = _photographs(job.calibration, checkpoint)
-        ranges = calibrate(core, photographs, len(job.calibration), job.method)
-        graphs["int8"] = with_intake(quantize(core, ranges, job.method))
-        calibration = {
-            "method": job.method,
-            "split": job.calibration.name,
-            "images": len(job.calibration),
-            "sha256": job.calibration.digest(),
-        }
-        infos["int8"] = replace(infos["fp32"], precision="int8", calibration=calibration)
-        sessions["int8"] = _opened(graphs["int8"], infos["int8"])
-        job.report(f"int8     calibrated on {job.calibration.describe()}, {job.method}")
+    wanted = {form.name: form for form in forms(job.target, job.quantize)}
+    graphs, infos, cores = {}, {}, {}
+    base = _info(checkpoint, job.checkpoint)
+    for name, form in wanted.items():
+        cores[name], notes = _converted(form, core, checkpoint, job)
+        graphs[name] = with_intake(cores[name], plain=form.tensorrt) if form.precision != "fp16" else cores[name]
+        infos[name] = replace(base, precision=form.precision, calibration=notes)
+        if form.precision == "fp32":
+            _check_against_torch(checkpoint, _opened(graphs[name], infos[name]), job)
+    sessions = {name: _opened(graph, infos[name]) for name, graph in graphs.items()}
     # On the calibration photographs first: the temperature is a choice, and choices are made on validation.
     logits = _measure(sessions, infos, job.calibration, checkpoint)
+    for name in wanted:
+        _guard(name, infos[name], job, lambda name=name: _noise(core, cores[name], checkpoint, job))  # type: ignore[misc]
     for name in infos:
         temperature = job.temperature or fit_temperature(logits[name], job.calibration.labels)
         infos[name] = replace(infos[name], temperature=temperature)
@@ -100,15 +113,54 @@ def run(job: Job) -> list[Exported]:
         job.report(f"note     the network was trained on the {job.calibration.name} photographs, too{note}")
     if job.evaluation is not None:
         logits = _measure(sessions, infos, job.evaluation, checkpoint)
-    exported = []
+    sessions.clear()  # with their weights, before more copies of these are made
     # All are finished before the first is written, so that a failure leaves nothing new behind.
-    contents = {name: finished(graph, infos[name]) for name, graph in graphs.items()}
-    for name, content in contents.items():
-        path = job.output / f"flowers-{checkpoint.architecture}-{name}.onnx"
-        write_bytes(path, content)
+    contents = {}
+    for name, form in wanted.items():
+        content = finished(graphs[name], infos[name])
+        stem = f"flowers-{checkpoint.architecture}-{name}"
+        contents[f"{stem}.onnx"] = name, content
+        if form.ort:
+            contents[f"{stem}.ort"] = name, to_ort(content)
+    exported = []
+    for file, (name, content) in contents.items():
+        write_bytes(job.output / file, content)
         comparison = Comparison.of(logits[name], logits["fp32"]) if name != "fp32" else None
-        exported.append(Exported(path, infos[name], len(content), comparison))
+        exported.append(Exported(job.output / file, infos[name], len(content), comparison))
+    write_manifest([item.path for item in exported])
     return exported
+
+
+def _converted(
+    form: Form, core: onnx.ModelProto, checkpoint: Checkpoint, job: Job
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The core in the precision of ``form``, and what is to be said of its calibration."""
+    if form.precision == "fp32":
+        return core, {}
+    if form.precision == "fp16":
+        return to_half(with_intake(core, plain=True)), {}
+    notes: dict[str, Any] = {}
+    if job.qat and job.training is not None:
+        checkpoint = fine_tune(checkpoint, job.training, job.qat, form.tensorrt)
+        core = build_core(checkpoint)
+        notes["qat"] = checkpoint.provenance["qat"]
+    histograms = collect(core, _photographs(job.calibration, checkpoint), len(job.calibration))
+    method, keep = job.method, tuple[str, ...]()
+    if job.search:
+        pixels, labels = _first(job, checkpoint, len(job.calibration)), job.calibration.labels
+        best = search(core, histograms, pixels, labels, job.max_drop, job.report, form.tensorrt).best
+        method, keep, quantized = best.method, best.keep, best.model
+    else:
+        quantized = quantize(core, find_ranges(histograms, method), tensorrt=form.tensorrt)
+    job.report(f"int8     calibrated on {job.calibration.describe()}, {method}")
+    return quantized, {
+        **notes,
+        "method": method,
+        "split": job.calibration.name,
+        "images": len(job.calibration),
+        "sha256": job.calibration.digest(),
+        "float_layers": list(keep),
+    }
 
 
 def _info(checkpoint: Checkpoint, path: Path) -> ModelInfo:
@@ -165,6 +217,37 @@ def _measure(
             measured["agreement_with_fp32"] = round(100 * Comparison.of(logits[name], logits["fp32"]).agreement, 2)
         infos[name] = replace(info, evaluation={**info.evaluation, split.name: measured})
     return logits
+
+
+def _first(job: Job, checkpoint: Checkpoint, count: int) -> np.ndarray:
+    """Calibration photographs as pixels: uint8, shape (count, size, size, 3)."""
+    return np.concatenate(list(_photographs(job.calibration.head(count), checkpoint)))
+
+
+def _noise(core: onnx.ModelProto, converted: onnx.ModelProto, checkpoint: Checkpoint, job: Job) -> dict[str, float]:
+    """The signal-to-noise ratio of each layer, in decibels."""
+    return signal_to_noise(core, converted, _first(job, checkpoint, NOISE_IMAGES))
+
+
+def _guard(name: str, info: ModelInfo, job: Job, noise: Callable[[], dict[str, float]]) -> None:
+    """Refuse a file that loses more than it may, and show where it loses."""
+    measured = info.evaluation[job.calibration.name]
+    drop = measured.get("fp32_top1", measured["top1"]) - measured["top1"]
+    if drop <= job.max_drop:
+        return
+    message = (
+        f"{name} loses {drop:.2f} points of top-1 on {job.calibration.describe()}: {measured['fp32_top1']:.2f} % in "
+        f"FP32, {measured['top1']:.2f} % in {info.precision.upper()}; more than --max-drop {job.max_drop:g}, so "
+        "nothing was written"
+    )
+    if 100 / len(job.calibration) > job.max_drop:
+        message += f"; one photograph is {100 / len(job.calibration):.2g} points here: use more, or a larger --max-drop"
+    if info.precision == "int8":
+        job.report("signal to noise   layer, the noisiest first")
+        for layer, ratio in sorted(noise().items(), key=lambda pair: pair[1])[:SHOWN_LAYERS]:
+            job.report(f"{ratio:>12.1f} dB   {layer}")
+        message += "; try --search, which keeps the noisiest layers in float, or --qat 1"
+    raise ExportError(message)
 
 
 def _opened(graph: onnx.ModelProto, info: ModelInfo) -> Session:

@@ -36,7 +36,7 @@ class ModelInfo:
     architecture: str = ""
     """For example ``resnet50``."""
     precision: str = ""
-    """``fp32`` or ``int8``."""
+    """``fp32``, ``fp16`` or ``int8``."""
     temperature: float = 1.0
     """What logits are divided by before softmax, so that probabilities are neither too sure nor too shy."""
     evaluation: dict[str, Any] = field(default_factory=dict)

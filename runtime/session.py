@@ -9,6 +9,7 @@ import onnxruntime
 
 from runtime.errors import DeviceError, ModelError
 from runtime.modelfile import INPUT, OUTPUT, ModelInfo, read_model_bytes
+from runtime.overflow import products_overflow
 
 MAX_THREADS = 1024
 DEVICES = ("auto", "cpu", "cuda")
@@ -40,6 +41,22 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """How the runtime has onnxruntime run a model, ``threads`` for one operation."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(threads, MAX_THREADS)
+    options.inter_op_num_threads = 1
+    # Threads wait for the next layer awake, since a layer takes less than it takes to wake one; and sleep between
+    # photographs, so that they burn no battery and no other process's time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if products_overflow():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    # Errors come back as exceptions; onnxruntime's own log lines would only repeat them.
+    options.log_severity_level = 4
+    return options
+
+
 class Session:
     """An opened model: bytes in, logits out.
 
@@ -58,13 +75,7 @@ class Session:
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise DeviceError(f"threads must be a whole number from 1 up, not {threads!r}")
         providers = providers_for(device)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = min(threads or default_threads(), MAX_THREADS)
-        options.inter_op_num_threads = 1
-        # Waiting threads sleep. Spinning would save a little latency, and burn the battery and other processes' time.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Errors come back as exceptions; onnxruntime's own log lines would only repeat them.
-        options.log_severity_level = 4
+        options = session_options(threads or default_threads())
         content = read_model_bytes(self.path)
         try:
             # Without the fallback of onnxruntime's Python layer, which speaks on standard output.

@@ -75,7 +75,7 @@ def test_latency_figures() -> None:
 def report(run_folder: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     exported, folder = tmp_path_factory.mktemp("exported"), tmp_path_factory.mktemp("report")
     arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset)]
-    assert export([*arguments, "--output", str(exported), "--evaluate", "none"]) == 0
+    assert export([*arguments, "--output", str(exported), "--evaluate", "none", "--max-drop", "100"]) == 0
     models = [str(exported / f"flowers-resnet50-{precision}.onnx") for precision in ("fp32", "int8")]
     assert main([*arguments, "--models", *models, "--rounds", "3", "--output", str(folder)]) == 0
     return folder

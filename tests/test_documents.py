@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+from export.manifest import read_manifest
 from runtime import FlowerClassifier
 from runtime.modelfile import DEFAULT_MODEL
 
@@ -16,7 +17,7 @@ CARD = (DEFAULT_MODEL.parent / "MODEL_CARD.md").read_text()
 def test_the_readmes_numbers_are_the_reports() -> None:
     report = (ROOT / "benchmarks" / "report" / "report.md").read_text().splitlines()
     rows = [line for line in README.splitlines() if line.startswith(("| ONNX", "| PyTorch"))]
-    assert len(rows) == 10
+    assert len(rows) == 14
     assert set(rows) <= set(report)
 
 
@@ -36,6 +37,12 @@ def test_the_model_card_describes_the_file_beside_it() -> None:
         row = next(line for line in CARD.splitlines() if line.startswith(f"| {split} "))
         for key in ("top1", "top5", "mean_per_class", "fp32_top1", "agreement_with_fp32"):
             assert f"{figures[key]:.2f}" in row
+
+
+def test_the_manifest_beside_the_model_inside_names_it() -> None:
+    assert read_manifest(DEFAULT_MODEL.parent) == {
+        DEFAULT_MODEL.name: hashlib.sha256(DEFAULT_MODEL.read_bytes()).hexdigest()
+    }
 
 
 def test_the_readme_says_what_training_came_to() -> None:

@@ -1,5 +1,8 @@
 """Export: what the files contain, and that they answer as the checkpoint does."""
 
+import json
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -8,10 +11,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
+from torch.ao.quantization import FakeQuantize
 
 from export.cli import main
 from export.evaluation import Comparison
 from export.graph import build_core, torch_logits, with_intake
+from export.pipeline import SHOWN_LAYERS
+from export.qat import _rounding_activations, fine_tune
+from export.ranges import METHODS
 from export.temperature import cross_entropy, fit_temperature
 from finetune.checkpoint import load_checkpoint, sha256_of
 from finetune.dataset import read_split
@@ -20,6 +28,8 @@ from runtime import FlowerClassifier
 from runtime.session import Session
 from tests.drawn_flowers import draw_dataset
 
+ANY_DROP = ("--max-drop", "100")
+"""Of the dozen drawn photographs, one is eight points."""
 NAMES = ("flowers-resnet50-fp32.onnx", "flowers-resnet50-int8.onnx")
 
 
@@ -27,12 +37,12 @@ NAMES = ("flowers-resnet50-fp32.onnx", "flowers-resnet50-int8.onnx")
 def exported(run_folder: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("exported")
     arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(output)]
-    assert main([*arguments, "--quantize", "int8"]) == 0
+    assert main([*arguments, "--quantize", "int8", *ANY_DROP]) == 0
     return output
 
 
 def test_both_files_are_there_and_small(exported: Path) -> None:
-    assert {path.name for path in exported.iterdir()} == set(NAMES)
+    assert {path.name for path in exported.iterdir()} == {*NAMES, "SHA256SUMS"}
     fp32, int8 = ((exported / name).stat().st_size for name in NAMES)
     assert int8 < 0.27 * fp32
 
@@ -62,6 +72,7 @@ def test_files_describe_themselves(exported: Path, run_folder: Path, dataset: Pa
         "split": "val",
         "images": 12,
         "sha256": read_split(dataset, "val").digest(),
+        "float_layers": [],
     }
     assert fp32.calibration == {}
     for split in ("val", "test"):
@@ -115,10 +126,10 @@ def test_the_intake_keeps_the_graph_it_was_given(run_folder: Path) -> None:
     assert core.SerializeToString(deterministic=True) == before
 
 
-@pytest.mark.parametrize("method", ["minmax", "entropy"])
+@pytest.mark.parametrize("method", ["minmax", "entropy", "mse"])
 def test_other_calibrations(method: str, run_folder: Path, dataset: Path, tmp_path: Path) -> None:
     arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(tmp_path)]
-    assert main([*arguments, "--calibrate", method, "--calibration-images", "4", "--evaluate", "none"]) == 0
+    assert main([*arguments, "--calibrate", method, "--calibration-images", "4", "--evaluate", "none", *ANY_DROP]) == 0
     info = FlowerClassifier(tmp_path / NAMES[1]).info
     assert (info.calibration["method"], info.calibration["images"], list(info.evaluation)) == (method, 4, ["val"])
 
@@ -145,3 +156,84 @@ def test_an_export_that_differs_from_pytorch_is_not_written(
     assert main([*arguments, "--quantize", "none"]) == 1
     assert "differ from PyTorch" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_loses_too_much_is_not_written(
+    run_folder: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(METHODS, "minmax", lambda histogram: (0.0, 0.01))
+    arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(tmp_path)]
+    assert main([*arguments, "--calibrate", "minmax"]) == 1
+    captured = capsys.readouterr()
+    assert "more than --max-drop 0.5" in captured.err
+    assert sum(" dB " in line for line in captured.out.splitlines()) == SHOWN_LAYERS
+    assert list(tmp_path.iterdir()) == []
+    assert main([*arguments, "--calibrate", "minmax", "--evaluate", "none", *ANY_DROP]) == 0
+
+
+def test_a_file_is_what_it_says_it_is(
+    exported: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(dataset), "--check"]
+    assert main([*arguments, str(exported / NAMES[1])]) == 0
+    said = capsys.readouterr().out
+    assert said.count("ok ") == said.count("\n") == 6
+    copied = Path(shutil.copytree(exported, tmp_path / "copied"))
+    model = onnx.load(copied / NAMES[1])
+    (copied / NAMES[1]).unlink()
+    for entry in model.metadata_props:
+        if entry.key == "flower_edge.evaluation":
+            entry.value = json.dumps({"val": {"images": 12, "top1": 100.5}, "test": 1, "else": {"images": "x"}})
+        elif entry.key == "flower_edge.calibration":
+            entry.value = json.dumps({"split": ["val"], "images": -1})
+    onnx.save(model, copied / NAMES[1])
+    assert main([*arguments, str(copied / NAMES[1])]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.count("FAILED") == 5
+    assert "5 of the above do not hold" in captured.err
+
+
+def test_the_manifest_is_that_of_sha256sum(exported: Path) -> None:
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=exported, check=True, capture_output=True)
+
+
+def test_files_for_cuda(run_folder: Path, dataset: Path, tmp_path: Path) -> None:
+    arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(tmp_path)]
+    assert main([*arguments, "--target", "cuda", "--evaluate", "none", *ANY_DROP]) == 0
+    names = ("fp32", "fp16", "int8-tensorrt")
+    fp32, fp16, int8 = (Session(tmp_path / f"flowers-resnet50-{name}.onnx", device="cpu") for name in names)
+    pixels = next(batches(read_split(dataset, "test").paths, fp32.info.preprocessing, 12))
+    reference = fp32.logits(pixels)
+    assert Comparison.of(fp16.logits(pixels), reference).rms_difference < 0.01 * reference.std()
+    assert Comparison.of(int8.logits(pixels), reference).rms_difference < 0.2 * reference.std()
+    assert fp16.path.stat().st_size < 0.51 * fp32.path.stat().st_size
+    model = onnx.load(int8.path)
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    quantizers = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert quantizers
+    for node in quantizers:
+        zero = values[node.input[2]]
+        assert zero.dtype == np.int8
+        assert not zero.any()
+
+
+def test_files_for_phones(run_folder: Path, dataset: Path, tmp_path: Path) -> None:
+    arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(tmp_path)]
+    assert main([*arguments, "--target", "mobile", "--evaluate", "none", *ANY_DROP]) == 0
+    plain, ort = (Session(tmp_path / f"flowers-resnet50-int8.{ending}", device="cpu") for ending in ("onnx", "ort"))
+    assert ort.info == plain.info
+    pixels = next(batches(read_split(dataset, "test").paths, plain.info.preprocessing, 12))
+    assert np.allclose(ort.logits(pixels), plain.logits(pixels), atol=0.02 * plain.logits(pixels).std())
+
+
+def test_fine_tuning_rounds_where_int8_does(run_folder: Path, dataset: Path) -> None:
+    checkpoint = load_checkpoint(run_folder / "best.pt")
+    network = _rounding_activations(checkpoint.network().resnet, tensorrt=False)
+    # 49 after a ReLU, 16 before an addition, 4 on the way past a block.
+    assert sum(isinstance(module, FakeQuantize) for module in network.modules()) == 69
+    tuned = fine_tune(checkpoint, read_split(dataset, "train").head(16), epochs=1)
+    assert tuned.state_dict.keys() == checkpoint.state_dict.keys()
+    assert tuned.provenance["qat"]["images"] == 16
+    moved = [name for name in tuned.state_dict if not torch.equal(tuned.state_dict[name], checkpoint.state_dict[name])]
+    assert len(moved) > 100
+    assert not any("running" in name for name in moved)

@@ -1,0 +1,28 @@
+"""The manifest: ``SHA256SUMS`` beside the model files, in the format of ``sha256sum``."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from finetune.checkpoint import sha256_of
+from runtime.atomic import write_text
+
+NAME = "SHA256SUMS"
+LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
+
+
+def write_manifest(paths: Iterable[Path]) -> None:
+    """Put the digests of ``paths``, files of one folder, into its manifest; other lines stay as they are."""
+    for path in paths:
+        known = read_manifest(path.parent)
+        known[path.name] = sha256_of(path)
+        write_text(path.parent / NAME, "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items())))
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """File name → SHA-256 in hexadecimal; lines that are no such thing are left out."""
+    path = folder / NAME
+    if not path.is_file():
+        return {}
+    found = (LINE.fullmatch(line) for line in path.read_text(errors="replace").splitlines())
+    return {match[2]: match[1] for match in found if match}
