@@ -10,13 +10,15 @@ import os
 # home for it. A photo classifier has no business doing either; who wants it sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from runtime.classifier import FlowerClassifier, Prediction
+from runtime.answer import Answer, Prediction
+from runtime.classifier import FlowerClassifier
 from runtime.errors import DeviceError, FlowerError, ModelError, PhotoError
 from runtime.modelfile import ModelInfo
 from runtime.preprocessing import Preprocessing
 from runtime.version import __version__
 
 __all__ = [
+    "Answer",
     "DeviceError",
     "FlowerClassifier",
     "FlowerError",

@@ -2,26 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from runtime.answer import Answer, answer, softmax
 from runtime.errors import FlowerError
 from runtime.modelfile import DEFAULT_MODEL, ModelInfo
 from runtime.photo import Photo
 from runtime.session import Session
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One candidate."""
-
-    label: str
-    """The name of the class, for example ``sunflower``."""
-    index: int
-    """Its position in `FlowerClassifier.classes`."""
-    probability: float
-    """Softmax of the logits divided by the model's temperature, 0 to 1."""
 
 
 class FlowerClassifier:
@@ -67,19 +55,15 @@ class FlowerClassifier:
         """Where the network runs: ``cpu`` or ``cuda``."""
         return self._session.device
 
-    def predict(self, photo: Photo, top: int = 5) -> list[Prediction]:
-        """The ``top`` most probable classes of one photo, most probable first.
+    def predict(self, photo: Photo, top: int = 5) -> Answer:
+        """The ``top`` most probable classes of one photo, most probable first, and whether they can be believed.
 
         Raises:
             PhotoError: the photo cannot be read.
         """
-        probabilities = self.probabilities(photo)
-        best = np.argsort(-probabilities, kind="stable")[: max(0, top)]
-        return [Prediction(self.classes[index], int(index), float(probabilities[index])) for index in best]
+        return answer(self.probabilities(photo), self.classes, self.info.threshold, top)
 
-    def predict_many(
-        self, photos: Iterable[Photo], top: int = 5
-    ) -> Iterator[tuple[Photo, list[Prediction] | FlowerError]]:
+    def predict_many(self, photos: Iterable[Photo], top: int = 5) -> Iterator[tuple[Photo, Answer | FlowerError]]:
         """Each photo with its predictions, or with the error that kept it from being read; in order, one at a time."""
         for photo in photos:
             try:
@@ -91,9 +75,3 @@ class FlowerClassifier:
         """The probability of every class: float32, shape (classes,), in the order of `classes`."""
         logits = self._session.logits(self.info.preprocessing(photo)[np.newaxis])
         return softmax(logits / np.float32(self.info.temperature))[0]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float32, shifted by the maximum so that it cannot overflow."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float32)
-    return shifted / shifted.sum(axis=-1, keepdims=True)

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runtime.classifier import FlowerClassifier, Prediction
+from runtime.answer import Prediction
+from runtime.classifier import FlowerClassifier
 from runtime.commandline import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, positive_int
 from runtime.errors import FlowerError, PhotoError
 from runtime.photo import SUFFIXES, Photo
@@ -113,7 +114,7 @@ def _photos_below(folder: str) -> Iterator[tuple[str, Photo | FlowerError]]:
         yield str(error.filename), PhotoError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
-def _as_json(name: str, predictions: list[Prediction]) -> str:
+def _as_json(name: str, predictions: Sequence[Prediction]) -> str:
     return json.dumps(
         {
             "photo": name,
@@ -124,7 +125,7 @@ def _as_json(name: str, predictions: list[Prediction]) -> str:
     )
 
 
-def _as_table(name: str, predictions: list[Prediction]) -> str:
+def _as_table(name: str, predictions: Sequence[Prediction]) -> str:
     width = max((len(prediction.label) for prediction in predictions), default=0)
     lines = [_printable(name)]
     for prediction in predictions:

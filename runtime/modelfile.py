@@ -39,6 +39,8 @@ class ModelInfo:
     """``fp32``, ``fp16`` or ``int8``."""
     temperature: float = 1.0
     """What logits are divided by before softmax, so that probabilities are neither too sure nor too shy."""
+    threshold: float = 0.0
+    """The least probability of the most probable class with which an answer counts as sure; 0: always."""
     evaluation: dict[str, Any] = field(default_factory=dict)
     """Split → how it was measured at export: number of images, top-1 in percent, and what it was compared with."""
     calibration: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class ModelInfo:
             "architecture": self.architecture,
             "precision": self.precision,
             "temperature": self.temperature,
+            "threshold": self.threshold,
             "evaluation": self.evaluation,
             "calibration": self.calibration,
             "training": self.training,
@@ -98,6 +101,9 @@ class ModelInfo:
         temperature = values.get("temperature", 1.0)
         if not (isinstance(temperature, int | float) and 0.01 <= temperature <= 100):
             raise ModelError(f"{name}: its metadata holds an impossible temperature; export it again")
+        threshold = values.get("threshold", 0.0)
+        if not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+            raise ModelError(f"{name}: its metadata holds an impossible threshold; export it again")
         notes = {key: values.get(key) for key in ("evaluation", "calibration", "training", "versions")}
         return cls(
             classes=tuple(classes),
@@ -105,6 +111,7 @@ class ModelInfo:
             architecture=str(values.get("architecture", "")),
             precision=str(values.get("precision", "")),
             temperature=float(temperature),
+            threshold=float(threshold),
             **{key: value if isinstance(value, dict) else {} for key, value in notes.items()},
         )
 
