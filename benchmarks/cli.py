@@ -11,7 +11,7 @@ from benchmarks.naive import quantize_naively
 from benchmarks.report import write_report
 from finetune.dataset import SPLITS, read_split
 from runtime.commandline import guarded, positive_int
-from runtime.session import default_threads
+from runtime.threads import default_threads
 
 EXAMPLES = """\
 examples:

@@ -23,7 +23,8 @@ from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
 from runtime.errors import FlowerError
 from runtime.modelfile import DEFAULT_MODEL
-from runtime.session import Session, default_threads
+from runtime.session import Session
+from runtime.threads import default_threads
 from runtime.version import tool_versions
 
 EXAMPLES = """\

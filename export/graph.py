@@ -22,7 +22,8 @@ from torch import nn
 from finetune.checkpoint import Checkpoint
 from finetune.network import FEATURES, PIXEL_ZERO
 from runtime.modelfile import INPUT, OUTPUT, ModelInfo
-from runtime.session import default_threads, session_options
+from runtime.session import session_options
+from runtime.threads import default_threads
 
 OPSET = 18
 PIXELS = "pixels"

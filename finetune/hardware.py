@@ -7,7 +7,7 @@ from torch import nn
 
 from finetune.processes import ALONE, Processes
 from runtime.errors import FlowerError
-from runtime.session import default_threads
+from runtime.threads import default_threads
 
 MAX_WORKERS = 16
 

@@ -9,7 +9,12 @@ from runtime.answer import Answer, answer, softmax
 from runtime.errors import FlowerError
 from runtime.modelfile import DEFAULT_MODEL, ModelInfo
 from runtime.photo import Photo
+from runtime.pipeline import Ahead
 from runtime.session import Session
+
+BATCH = 8
+"""Photos that the network takes at once where as many are ready: what is gained with more is little, and each waits
+for all."""
 
 
 class FlowerClassifier:
@@ -17,15 +22,15 @@ class FlowerClassifier:
 
     >>> from runtime import FlowerClassifier
     >>> classifier = FlowerClassifier()
-    >>> classifier.predict("photo.jpg")[0].label  # doctest: +SKIP
+    >>> classifier.predict("photo.jpg").best.label  # doctest: +SKIP
     'sunflower'
 
     One instance may be shared by threads: it holds nothing that changes after it is made.
 
     Args:
         model: a file written by ``python -m export``; by default the model inside the package.
-        device: ``auto`` (CUDA where onnxruntime has it, else the CPU), ``cpu`` or ``cuda``.
-        threads: CPU threads for the network; by default the cores this process may use.
+        device: ``auto`` (the best that starts), or a name in `runtime.devices.DEVICES`: ``cpu``, ``cuda``, …
+        threads: CPU threads for the network; by default as many as physical cores that this process may use.
 
     Raises:
         ModelError: the model file is missing, damaged or not one of ours.
@@ -52,8 +57,18 @@ class FlowerClassifier:
 
     @property
     def device(self) -> str:
-        """Where the network runs: ``cpu`` or ``cuda``."""
+        """Where the network runs: a name in `runtime.devices.DEVICES`."""
         return self._session.device
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Devices that ``auto`` would have preferred, and that onnxruntime was built for, but that did not start."""
+        return tuple(self._session.passed_over)
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of the network."""
+        return self._session.threads
 
     def predict(self, photo: Photo, top: int = 5) -> Answer:
         """The ``top`` most probable classes of one photo, most probable first, and whether they can be believed.
@@ -61,17 +76,40 @@ class FlowerClassifier:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        return answer(self.probabilities(photo), self.classes, self.info.threshold, top)
+        return self._answers(self.info.preprocessing(photo)[np.newaxis], top)[0]
 
-    def predict_many(self, photos: Iterable[Photo], top: int = 5) -> Iterator[tuple[Photo, Answer | FlowerError]]:
-        """Each photo with its predictions, or with the error that kept it from being read; in order, one at a time."""
-        for photo in photos:
-            try:
-                yield photo, self.predict(photo, top)
-            except FlowerError as error:
-                yield photo, error
+    def predict_many(
+        self, photos: Iterable[Photo | FlowerError], top: int = 5
+    ) -> Iterator[tuple[Photo | FlowerError, Answer | FlowerError]]:
+        """Each photo with its answer, or with the error that kept it from being read; in order, as they come.
+
+        Photos are decoded in threads while the network works on those before them. A few dozen are held at a time,
+        however many there are, and ``photos`` may be endless; it is iterated in those threads. An error among them
+        stands for a photo that could not be had, and keeps its place.
+        """
+        limit = min(BATCH, self._session.largest_batch or BATCH)
+        ahead = Ahead(photos, self._pixels, threads=self.threads, depth=2 * limit + self.threads)
+        try:
+            while found := ahead.take(limit):
+                pixels = [decoded for _, decoded in found if not isinstance(decoded, FlowerError)]
+                answers = iter(self._answers(np.stack(pixels), top) if pixels else ())
+                for photo, decoded in found:
+                    yield photo, decoded if isinstance(decoded, FlowerError) else next(answers)
+        finally:
+            ahead.close()
 
     def probabilities(self, photo: Photo) -> np.ndarray:
         """The probability of every class: float32, shape (classes,), in the order of `classes`."""
-        logits = self._session.logits(self.info.preprocessing(photo)[np.newaxis])
-        return softmax(logits / np.float32(self.info.temperature))[0]
+        return self._probabilities(self.info.preprocessing(photo)[np.newaxis])[0]
+
+    def _pixels(self, photo: Photo | FlowerError) -> np.ndarray:
+        if isinstance(photo, FlowerError):
+            raise photo
+        return self.info.preprocessing(photo)
+
+    def _answers(self, pixels: np.ndarray, top: int) -> list[Answer]:
+        info = self.info
+        return [answer(row, info.classes, info.threshold, top) for row in self._probabilities(pixels)]
+
+    def _probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        return softmax(self._session.logits(pixels) / np.float32(self.info.temperature))

@@ -1,30 +1,42 @@
 """``flower-infer``: the command line of the runtime."""
 
 import argparse
-import json
+import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from runtime.answer import Prediction
-from runtime.classifier import FlowerClassifier
 from runtime.commandline import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, positive_int
-from runtime.errors import FlowerError, PhotoError
-from runtime.photo import SUFFIXES, Photo
-from runtime.session import DEVICES
+from runtime.errors import FlowerError
 from runtime.version import __version__
+
+# numpy, Pillow and onnxruntime are imported where they are first needed: neither --help nor a mistyped option waits for
+# them, and Ctrl-C meanwhile ends the command without a traceback.
+if TYPE_CHECKING:
+    from runtime.answer import Answer
+    from runtime.classifier import FlowerClassifier
+    from runtime.photo import Photo
 
 EXAMPLES = """\
 examples:
   flower-infer rose.jpg                     the five most likely species
   flower-infer --top 1 holiday/             every photo in a folder and the folders below it
   flower-infer --json *.jpg | jq .          one JSON object a line
+  flower-infer --csv holiday/ > names.csv   a row for each species, with a progress bar
   curl -s https://…/photo.jpg | flower-infer -
   flower-infer --model my-model.onnx rose.jpg
+  flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
+  flower-infer --info                       what the model says of itself
 
-exit status: 0 all photos answered, 1 some could not be read, 2 wrong usage, model or device.
+exit status: 0 all photos answered, 1 some could not be read, 2 wrong usage, model or device, 130 stopped by Ctrl-C.
 """
+DEVICE_NAMES = ("auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "qnn", "xnnpack", "nnapi")
+"""As in `runtime.devices`, which imports onnxruntime; a test holds the two together."""
+MAX_COUNTED = 100_000
+"""Photos that are counted beforehand, for the progress bar."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,26 +47,51 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="a file, a folder, or - for standard input")
-    parser.add_argument("--top", type=positive_int, default=5, metavar="K", help="species to show (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to run (default: auto)")
-    parser.add_argument("--model", metavar="FILE", help="a model from python -m export (default: the one inside)")
-    parser.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads (default: all cores allowed)")
-    parser.add_argument("--version", action="version", version=f"flower-infer {__version__}")
+    parser.add_argument(
+        "photos", nargs="*", metavar="PHOTO", help="a file, a folder, a pattern, or - for standard input"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--top", type=positive_int, default=5, metavar="K", help="species to show (default: 5)")
+    form = output.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object a line")
+    form.add_argument("--csv", action="store_true", help="print CSV, a row for each species of each photo")
+    output.add_argument(
+        "--quiet", action="store_true", help="no progress bar, and no word of photos that cannot be read"
+    )
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--device", choices=DEVICE_NAMES, default="auto", metavar="NAME",
+        help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
+    )  # fmt: skip
+    network.add_argument("--model", metavar="FILE", help="a model from python -m export (default: the one inside)")
+    network.add_argument(
+        "--threads", type=positive_int, metavar="N", help="CPU threads (default: the physical cores allowed)"
+    )
+    other = parser.add_argument_group("other things to do")
+    other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive there, until stopped")
+    other.add_argument("--output", metavar="FILE", help="with --watch: where answers go, as JSON lines")
+    other.add_argument("--info", action="store_true", help="show what the model says of itself")
+    other.add_argument("--list-devices", action="store_true", help="show what --device can be here")
+    other.add_argument("--version", action="version", version=f"flower-infer {__version__}")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``flower-infer`` and return its exit status."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    tasks = [bool(options.photos), bool(options.watch), options.info, options.list_devices]
+    if sum(tasks) != 1:
+        parser.error("give photos, or one of --watch, --info and --list-devices (see --help)")
+    if options.output and not options.watch:
+        parser.error("--output is for --watch; without it, redirect standard output: > FILE")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # Pillow's, of odd files, of which `runtime.photo` makes errors in words
     try:
-        try:
-            classifier = FlowerClassifier(options.model, device=options.device, threads=options.threads)
-        except FlowerError as error:
-            _complain(error)
-            return EXIT_USAGE
-        return _answer(classifier, options)
+        return _prepared(options)()
+    except FlowerError as error:  # of the model or the device; a photo's are told one by one
+        _complain(error)
+        return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -62,103 +99,116 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
-        _complain(FlowerError(f"the answers cannot be written ({error.strerror or error})"))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(FlowerError(f"{place}the answers cannot be written ({error.strerror or error})"))
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
 
 
-def _answer(classifier: FlowerClassifier, options: argparse.Namespace) -> int:
+def _prepared(options: argparse.Namespace) -> Callable[[], int]:
+    """The work that is asked for, ready to begin; what is wrong with model and device shows here."""
+    if options.list_devices:
+        from runtime.about import list_devices
+
+        return lambda: _show(list_devices())
+    from runtime.classifier import FlowerClassifier
+
+    classifier = FlowerClassifier(options.model, device=options.device, threads=options.threads)
+    for device in classifier.passed_over:
+        if not options.quiet:
+            _complain(FlowerError(f"{device} could not be started; running on {classifier.device}"))
+    if options.info:
+        from runtime.about import describe_model
+
+        return lambda: _show(describe_model(classifier, as_json=options.json))
+    if options.watch:
+        return lambda: _watch(classifier, options)
+    return lambda: _answer(classifier, options)
+
+
+def _show(text: str) -> int:
+    print(text, flush=True)
+    return EXIT_OK
+
+
+def _answer(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
+    from runtime.listing import list_photos
+    from runtime.output import CSV_COLUMNS, csv_rows
+    from runtime.progress import Progress
+
+    names: deque[str] = deque()
+
+    def photos() -> "Iterator[Photo | FlowerError]":
+        for name, photo in list_photos(options.photos):
+            names.append(name)
+            yield photo
+
     status = EXIT_OK
-    for name, photo in _photos(options.photos):
-        try:
-            if isinstance(photo, FlowerError):
-                raise photo
-            predictions = classifier.predict(photo, top=options.top)
-        except FlowerError as error:
-            _complain(error)
+    progress = Progress(_counter(options), shown=not options.quiet)
+    if options.csv:
+        _print(csv_rows([CSV_COLUMNS]))
+    for _, answer in classifier.predict_many(photos(), top=options.top):
+        name = names.popleft()
+        progress.clear()
+        if isinstance(answer, FlowerError):
             status = EXIT_FAILED
-            continue
-        # Flushed one by one: whoever reads the pipe gets each answer as it comes.
-        print(_as_json(name, predictions) if options.json else _as_table(name, predictions), flush=True)
+            if not options.quiet:
+                _complain(answer)
+        else:
+            # Flushed one by one: whoever reads the pipe gets each answer as it comes.
+            _print(_formatted(name, answer, classifier, options))
+        progress.advance()
+    progress.clear()
     return status
 
 
-def _photos(arguments: Sequence[str]) -> Iterator[tuple[str, Photo | FlowerError]]:
-    """The photos that the arguments name; a folder stands for all photos in it and below it."""
-    for argument in arguments:
-        if argument == "-":
-            yield "-", sys.stdin.buffer if sys.stdin else PhotoError("standard input is closed")
-        elif os.path.isdir(argument):  # noqa: PTH112 (Path.is_dir raises where the way there is barred)
-            found = False
-            for path, photo in _photos_below(argument):
-                found = True
-                yield path, photo
-            if not found:
-                yield (
-                    argument,
-                    PhotoError(f"{argument}: no photos in this folder ({', '.join(sorted(SUFFIXES))})"),
-                )
-        else:
-            yield argument, argument
+def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
+    """Counts the photos, which takes a walk through all folders; None: they are too many."""
+    from runtime.listing import list_photos
+
+    def count() -> int | None:
+        found = sum(1 for _ in itertools.islice(list_photos(options.photos), MAX_COUNTED))
+        return found if found < MAX_COUNTED else None
+
+    return count
 
 
-def _photos_below(folder: str) -> Iterator[tuple[str, Photo | FlowerError]]:
-    barred: list[OSError] = []
-    # Links to folders are not followed: they may lead in circles.
-    for parent, folders, files in os.walk(folder, onerror=barred.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in sorted(files):
-            if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
-                yield str(Path(parent, file)), str(Path(parent, file))
-    for error in barred:
-        yield str(error.filename), PhotoError(f"{error.filename}: cannot be read ({error.strerror})")
+def _formatted(name: str, answer: "Answer", classifier: "FlowerClassifier", options: argparse.Namespace) -> str:
+    from runtime.output import as_csv, as_json, as_table
+
+    if options.json:
+        return as_json(name, answer)
+    return as_csv(name, answer) if options.csv else as_table(name, answer, len(classifier.classes))
 
 
-def _as_json(name: str, predictions: Sequence[Prediction]) -> str:
-    return json.dumps(
-        {
-            "photo": name,
-            "predictions": [
-                {"label": p.label, "index": p.index, "probability": round(p.probability, 6)} for p in predictions
-            ],
-        }
-    )
+def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from runtime.watch import ANSWERS, opened_answers, watch
+
+    folder = Path(options.watch)
+    if not folder.is_dir():
+        raise FlowerError(f"{folder}: no such folder to watch")
+    with opened_answers(Path(options.output) if options.output else folder / ANSWERS) as answers:
+        for line in watch(classifier, folder, answers, options.top):
+            if not options.quiet:
+                _print(line)
+    return EXIT_OK
 
 
-def _as_table(name: str, predictions: Sequence[Prediction]) -> str:
-    width = max((len(prediction.label) for prediction in predictions), default=0)
-    lines = [_printable(name)]
-    for prediction in predictions:
-        bar = _bar(prediction.probability)
-        lines.append(f"  {prediction.label:<{width}}  {prediction.probability:6.1%}  {bar}".rstrip())
-    return "\n".join(lines)
-
-
-def _bar(share: float, width: int = 24) -> str:
-    """A bar of block characters in eighths, or of ``#`` where the output cannot show them."""
-    eighths = round(share * width * 8)
-    bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
-    try:
-        bar.encode(_encoding())
-    except UnicodeEncodeError:
-        return "#" * round(share * width)
-    return bar.rstrip()
+def _print(text: str) -> None:
+    if sys.stdout is None:  # the caller closed it
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    # File names may hold bytes that are no text, and the output may know few letters.
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def _complain(error: FlowerError) -> None:
-    print(f"flower-infer: {_printable(str(error))}", file=sys.stderr, flush=True)
+    from runtime.output import printable
 
-
-def _encoding() -> str:
-    # There is no stdout at all if the caller closed it.
-    return getattr(sys.stdout, "encoding", None) or "utf-8"
-
-
-def _printable(text: str) -> str:
-    """``text`` on one line, without control characters, in what the terminal's encoding can show."""
-    clean = "".join(letter if letter.isprintable() else "�" for letter in text)
-    encoding = _encoding()
-    return clean.encode(encoding, "replace").decode(encoding)
+    print(f"flower-infer: {printable(str(error))}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

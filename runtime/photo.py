@@ -8,12 +8,11 @@ import io
 import math
 import os
 import stat
-import warnings
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from runtime.errors import PhotoError
 
@@ -30,8 +29,27 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff",
 MAX_BYTES = 128 * 1024**2
 """Largest file that is read, in bytes."""
 
-MAX_PIXELS = 120_000_000
-"""Largest photo that is decoded, in pixels: above today's 108-megapixel phones; 360 MB once it is RGB."""
+MAX_PIXELS = 64_000_000
+"""Largest photo that is decoded whole, in pixels. Pillow holds four bytes of each, and another four once it is RGB."""
+
+MAX_PIXELS_OF = {"JPEG": 120_000_000, "MPO": 120_000_000, "WEBP": 40_000_000}
+"""Other limits than that. A JPEG of phones' 108 megapixels is never decoded whole: libjpeg halves it on the way. The
+decoder of WebP holds three copies of a picture."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what makes the photo upright."""
+
+MAX_SCANS = 100
+"""Passes over a progressive JPEG. Cameras and editors write about ten; a forged file of thousands takes hours
+(libjpeg-turbo, "Two Issues with the JPEG Standard")."""
 
 SUPPORTED = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
 
@@ -54,7 +72,8 @@ def open_photo(photo: Photo, *, least_side: int | None = None) -> Image.Image:
     if isinstance(photo, np.ndarray):
         return _from_array(photo)
     if isinstance(photo, Image.Image):
-        return _upright_rgb(photo, "the image")
+        _check_size(photo, "the image")
+        return _upright_rgb(photo, "the image", copied=True)
     name = "the photo"
     if isinstance(photo, (str, os.PathLike)):
         name = os.fsdecode(photo)
@@ -64,12 +83,7 @@ def open_photo(photo: Photo, *, least_side: int | None = None) -> Image.Image:
     elif hasattr(photo, "read"):
         if _descriptor(photo) == 0:
             name = "standard input"
-        try:
-            content = photo.read(MAX_BYTES + 1)
-        except (OSError, ValueError) as error:
-            raise PhotoError(f"{name}: cannot be read ({error})") from None
-        if not isinstance(content, bytes):
-            raise PhotoError(f"{name}: open the file in binary mode")
+        content = _read_stream(photo, name)
     else:
         raise PhotoError(f"a photo is a path, bytes, a file, an image or an array, not {type(photo).__name__}")
     return _decode(content, name, least_side)
@@ -80,6 +94,20 @@ def _descriptor(file: BinaryIO) -> int | None:
         return file.fileno()
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def _read_stream(file: BinaryIO, name: str) -> bytes:
+    parts, left = [], MAX_BYTES + 1
+    try:
+        # An unbuffered file, a pipe or a socket gives what it has, which need not be all.
+        while left > 0 and (part := file.read(left)):
+            if not isinstance(part, bytes):
+                raise PhotoError(f"{name}: open the file in binary mode")
+            parts.append(part)
+            left -= len(part)
+    except (OSError, ValueError) as error:
+        raise PhotoError(f"{name}: cannot be read ({error})") from None
+    return b"".join(parts)
 
 
 def _read_file(path: Path) -> bytes:
@@ -106,22 +134,22 @@ def _decode(content: bytes, name: str, least_side: int | None) -> Image.Image:
     if len(content) > MAX_BYTES:
         raise PhotoError(f"{name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures from 89 megapixels on; the limit here is checked just below.
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
         if content[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
             raise PhotoError(f"{name}: HEIC is not supported; save it as JPEG") from None
         raise PhotoError(f"{name}: not a photo; use {SUPPORTED}") from None
     except Image.DecompressionBombError:
-        raise PhotoError(f"{name}: more than {MAX_PIXELS // 1_000_000} megapixels; send a smaller copy") from None
+        raise PhotoError(f"{name}: {_too_many(max(MAX_PIXELS_OF.values()))}") from None
     # A decoder meeting forged input may raise nearly anything (SyntaxError, struct.error, ZeroDivisionError, …);
     # whatever it is, the photo is damaged.
     except Exception as error:
         raise PhotoError(f"{name}: damaged ({_reason(error)})") from None
     with image:
         _check_size(image, name)
+        # Within a scan the byte FF is followed by 00 or a restart marker alone, so that this finds the scans' heads.
+        if image.info.get("progressive") and content.count(b"\xff\xda") > MAX_SCANS:
+            raise PhotoError(f"{name}: a JPEG of more than {MAX_SCANS} scans; save it anew")
         if least_side and image.format in ("JPEG", "MPO"):
             scale = least_side / min(image.size)
             image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
@@ -130,22 +158,28 @@ def _decode(content: bytes, name: str, least_side: int | None) -> Image.Image:
 
 def _check_size(image: Image.Image, name: str) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise PhotoError(
-            f"{name}: {width} × {height} is more than {MAX_PIXELS // 1_000_000} megapixels; send a smaller copy"
-        )
+    limit = MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS)
+    if image.info.get("progressive"):  # whose coefficients are all held until the last scan
+        limit = MAX_PIXELS
+    if width * height > limit:
+        raise PhotoError(f"{name}: {width} × {height} is {_too_many(limit)}")
     if not width or not height:
         raise PhotoError(f"{name}: has no pixels")
 
 
-def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
-    _check_size(image, name)
+def _too_many(limit: int) -> str:
+    return f"more than {limit // 1_000_000} megapixels; send a smaller copy"
+
+
+def _upright_rgb(image: Image.Image, name: str, *, copied: bool = False) -> Image.Image:
+    """Load ``image`` and turn it; ``copied``: what is returned must not be the image itself."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image.load()
-            rgb = _to_rgb(image)
-            return _transposed(image, rgb)
+        image.load()
+        orientation = _orientation(image)
+        rgb = _to_rgb(image)
+        if orientation is not None:
+            return rgb.transpose(orientation)
+        return rgb.copy() if copied and rgb is image else rgb
     except MemoryError:
         raise PhotoError(f"{name}: too large for this machine's memory") from None
     except Exception as error:
@@ -154,31 +188,37 @@ def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Pillow's own conversion clips these at 255. Sixteen-bit greys arrive as I;16 or, from some files, as I.
-        values = np.asarray(image, dtype=np.float32)
-        top = 65535.0 if image.mode != "F" else max(1.0, float(np.nanmax(values, initial=1.0)))
-        grey = np.clip(np.nan_to_num(values) * (255.0 / top), 0, 255).round().astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
+        return Image.fromarray(_eight_bits(image)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         rgb = Image.new("RGB", rgba.size, (255, 255, 255))
         rgb.paste(rgba, mask=rgba.getchannel("A"))
         return rgb
-    # convert() returns a copy, so the caller's own image is never changed or closed with ours.
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _transposed(image: Image.Image, rgb: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image) -> np.ndarray:
+    """Grey of 16 or 32 bits as uint8, in strips: Pillow's own conversion clips at 255."""
+    result = np.empty((image.height, image.width), np.uint8)
+    strips = [(top, min(top + 64, image.height)) for top in range(0, image.height, 64)]
+
+    def values(top: int, bottom: int) -> np.ndarray:
+        return np.asarray(image.crop((0, top, image.width, bottom)), dtype=np.float32)
+
+    # Sixteen-bit greys arrive as I;16 or, from some files, as I; F has no scale but its own.
+    white = 65535.0 if image.mode != "F" else max(1.0, *(float(np.nanmax(values(*s), initial=1.0)) for s in strips))
+    for top, bottom in strips:
+        scaled = np.nan_to_num(values(top, bottom)) * (255.0 / white)
+        result[top:bottom] = np.clip(scaled, 0, 255).round()
+    return result
+
+
+def _orientation(image: Image.Image) -> Image.Transpose | None:
+    """How to turn the photo, by its EXIF (JEITA CP-3451, tag 0x0112); None: it is upright."""
     try:
-        orientation = image.getexif().get(0x0112, 1)
+        return TURNS.get(image.getexif().get(0x0112, 1))
     except Exception:  # a damaged EXIF block does not spoil the picture
-        return rgb
-    if orientation not in range(2, 9):
-        return rgb
-    exif = rgb.getexif()
-    exif.clear()
-    exif[0x0112] = orientation
-    return ImageOps.exif_transpose(rgb)
+        return None
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

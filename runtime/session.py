@@ -7,38 +7,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from runtime.devices import Device, candidates, providers_for
 from runtime.errors import DeviceError, ModelError
 from runtime.modelfile import INPUT, OUTPUT, ModelInfo, read_model_bytes
 from runtime.overflow import products_overflow
+from runtime.threads import default_threads
 
 MAX_THREADS = 1024
-DEVICES = ("auto", "cpu", "cuda")
-
-
-def providers_for(device: str) -> list[str]:
-    """The onnxruntime execution providers for ``auto``, ``cpu`` or ``cuda``, best first.
-
-    Raises:
-        DeviceError: an unknown device, or one that the installed onnxruntime was not built for.
-    """
-    if device not in DEVICES:
-        raise DeviceError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
-    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not cuda:
-        raise DeviceError(
-            "the installed onnxruntime has no CUDA; "
-            "run: pip uninstall onnxruntime && pip install onnxruntime-gpu (or use --device cpu)"
-        )
-    if device == "cpu" or not cuda:
-        return ["CPUExecutionProvider"]
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-
-def default_threads() -> int:
-    """Cores this process may use: onnxruntime's own default looks at the machine, not at the process's share of it."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
@@ -58,12 +33,12 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 
 
 class Session:
-    """An opened model: bytes in, logits out.
+    """An opened model: bytes in, logits out. Any number of threads may use one at the same time.
 
     Args:
         path: a model file written by ``python -m export``.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        threads: for one operation; by default, the cores this process may use.
+        device: ``auto``, or a name in `runtime.devices.DEVICES`.
+        threads: for one operation; by default `runtime.threads.default_threads`.
 
     Raises:
         ModelError: the file is missing, damaged or not one of ours.
@@ -74,26 +49,45 @@ class Session:
         self.path = Path(path)
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise DeviceError(f"threads must be a whole number from 1 up, not {threads!r}")
-        providers = providers_for(device)
-        options = session_options(threads or default_threads())
+        self.threads = threads or default_threads()
+        self.passed_over: list[str] = []
+        """Devices that ``auto`` would have preferred but that did not start."""
+        tried = candidates(device)
         content = read_model_bytes(self.path)
+        for choice in tried:
+            session = self._opened(content, choice)
+            if session is not None:
+                self._session, self.device = session, choice.name
+                break
+            if len(tried) == 1:
+                raise DeviceError(
+                    f"{choice.name} ({choice.summary}) was asked for but could not be started; check its driver and "
+                    "libraries, or use --device cpu"
+                )
+            self.passed_over.append(choice.name)
+
+    def _opened(self, content: bytes, device: Device) -> onnxruntime.InferenceSession | None:
+        """A session on ``device``, or None where that does not start."""
         try:
             # Without the fallback of onnxruntime's Python layer, which speaks on standard output.
-            self._session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
-            self.info = ModelInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map, str(self.path))
-            self._check_contract()
+            session = onnxruntime.InferenceSession(
+                content, session_options(self.threads), providers=providers_for(device), enable_fallback=0
+            )
+            self.info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map, str(self.path))
+            self._check_contract(session)
         except ModelError:
             raise
         # For a bad file onnxruntime raises many kinds (InvalidProtobuf, Fail, RuntimeError, UnicodeDecodeError, …).
         except Exception as error:
+            if device.name != "cpu":
+                return None
             raise ModelError(f"{self.path}: not a model that onnxruntime can open ({_first_line(error)})") from None
-        self.device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
-        if device == "cuda" and self.device != "cuda":
-            raise DeviceError("CUDA was asked for but could not be started; check the driver, or use --device cpu")
+        # A provider that cannot start is left out without an error.
+        return session if device.provider in session.get_providers() else None
 
-    def _check_contract(self) -> None:
+    def _check_contract(self, session: onnxruntime.InferenceSession) -> None:
         size = self.info.preprocessing.size
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = session.get_inputs(), session.get_outputs()
         fits = (
             len(inputs) == 1
             and inputs[0].name == INPUT
@@ -105,6 +99,9 @@ class Session:
         )
         if not fits:
             raise ModelError(f"{self.path}: its input or output does not fit its own metadata; export it again")
+        batch = inputs[0].shape[0]
+        self.largest_batch: int | None = batch if isinstance(batch, int) else None
+        """Photos that one run may take; None: any number."""
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Run the network.

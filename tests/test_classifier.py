@@ -13,7 +13,6 @@ from onnx import TensorProto, helper
 
 from runtime import DeviceError, FlowerClassifier, ModelError, ModelInfo, PhotoError
 from runtime.modelfile import PREFIX
-from runtime.session import providers_for
 from tests.tiny_model import INFO, save_tiny_model, tiny_model
 
 RED = np.full((20, 30, 3), (250, 20, 10), dtype=np.uint8)
@@ -53,6 +52,19 @@ def test_many_photos_keep_their_order_and_errors_their_place(classifier: FlowerC
     assert [answers[0][0].label, answers[2][0].label] == ["red", "blue"]
 
 
+def test_below_the_threshold_an_answer_is_uncertain(tmp_path: Path) -> None:
+    probability = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx")).predict(RED).best.probability
+    for threshold, uncertain in ((0.0, False), (probability - 1e-6, False), (probability + 1e-6, True)):
+        model = save_tiny_model(tmp_path / "tiny.onnx", threshold=threshold)
+        assert FlowerClassifier(model).predict(RED).uncertain is uncertain
+
+
+def test_many_photos_answer_as_each_alone(classifier: FlowerClassifier) -> None:
+    photos = [np.roll(RED, shift, axis=2) for shift in range(3)] * 15
+    answers = [answer for _, answer in classifier.predict_many(photos)]
+    assert answers == [classifier.predict(photo) for photo in photos]
+
+
 def test_one_classifier_serves_many_threads(classifier: FlowerClassifier) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda photo: classifier.predict(photo)[0].label, [RED, BLUE] * 20))
@@ -64,19 +76,6 @@ def test_the_model_inside_names_what_it_knows() -> None:
     assert len(classifier.classes) == 102
     assert (classifier.info.precision, classifier.device) == ("int8", "cpu")
     assert classifier.info.calibration["images"] == 1020
-
-
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: available)
-    assert providers_for("cpu") == ["CPUExecutionProvider"]
-    assert providers_for("cuda") == providers_for("auto") == available
-    available.remove("CUDAExecutionProvider")
-    assert providers_for("auto") == ["CPUExecutionProvider"]
-    with pytest.raises(DeviceError, match="onnxruntime-gpu"):
-        providers_for("cuda")
-    with pytest.raises(DeviceError, match="must be one of"):
-        providers_for("toaster")
 
 
 def external(path: Path) -> bytes:
@@ -118,8 +117,9 @@ def with_metadata(**values: object) -> bytes:
         (lambda path: with_metadata(preprocessing=None), "preprocessing"),
         (lambda path: with_metadata(preprocessing={"size": -1}), "size"),
         (lambda path: with_metadata(temperature=0), "temperature"),
+        (lambda path: with_metadata(threshold=1.5), "threshold"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_files_that_are_no_model_of_ours_are_refused_in_words(make, words: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "model.onnx"

@@ -1,9 +1,11 @@
 """The command ``flower-infer``."""
 
+import csv
 import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from PIL import Image
 
 from runtime.cli import main
+from runtime.progress import Progress
 from runtime.version import __version__
 from tests.tiny_model import save_tiny_model
 
@@ -155,3 +158,118 @@ def test_the_model_inside_answers_a_photo_of_no_special_size(tmp_path: Path) -> 
     result = infer("--json", str(path))
     assert result.returncode == 0, result.stderr
     assert len(json.loads(result.stdout)["predictions"]) == 5
+
+
+def test_csv_for_spreadsheets(model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = tmp_path / 'a "red",\nflower.png'
+    shutil.copy(red, odd)
+    assert main(["--model", model, "--csv", "--top", "2", str(odd), str(red)]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["photo"], row["rank"], row["label"]) for row in rows] == [
+        (str(odd), "1", "red"), (str(odd), "2", "green"), (str(red), "1", "red"), (str(red), "2", "green"),
+    ]  # fmt: skip
+    assert float(rows[0]["probability"]) > 0.99
+    assert rows[0]["uncertain"] == "false"
+
+
+def test_an_uncertain_answer_says_so(red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shy = str(save_tiny_model(tmp_path / "shy.onnx", threshold=0.99, temperature=20.0))
+    assert main(["--model", shy, str(red)]) == 0
+    assert "not sure: perhaps no flower, or none of the 3 " in capsys.readouterr().out
+    assert main(["--model", shy, "--json", str(red)]) == 0
+    assert json.loads(capsys.readouterr().out)["uncertain"] is True
+
+
+def test_quiet_leaves_the_answers_alone(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", model, "--quiet", "nowhere.jpg", str(red)]) == 1
+    captured = capsys.readouterr()
+    assert (captured.err, captured.out.splitlines()[0]) == ("", str(red))
+
+
+def test_patterns_that_the_shell_left(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (red.parent / "deep").mkdir()
+    shutil.copy(red, red.parent / "deep" / "other.png")
+    assert main(["--model", model, "--json", f"{red.parent}/**/*.png", f"{red.parent}/*.gif"]) == 1
+    captured = capsys.readouterr()
+    names = [json.loads(line)["photo"] for line in captured.out.splitlines()]
+    assert names == [f"{red.parent}/deep/other.png", str(red)]
+    assert "no file fits" in captured.err
+
+
+def test_what_the_model_and_onnxruntime_say(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", model, "--info"]) == 0
+    assert "3: red, green, blue" in capsys.readouterr().out
+    assert main(["--model", model, "--info", "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert (info["classes"], info["preprocessing"]["size"]) == (["red", "green", "blue"], 16)
+    assert main(["--list-devices"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith("cpu")).split()[1] == "yes"
+    assert next(line for line in lines if line.startswith("nnapi")).split()[1] == "no"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--info", "x.jpg"], ["--watch", "a", "x.jpg"], ["--json", "--csv", "x.jpg"], ["--output", "o", "x"]]
+)
+def test_things_that_do_not_go_together(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_a_bar_on_a_terminal_and_nowhere_else() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, total, shown in ((Terminal(), 2, True), (Terminal(), 1, False), (io.StringIO(), 2, False)):
+        progress = Progress(lambda total=total: total, stream=stream)  # type: ignore[misc]
+        progress._drawn -= 1
+        progress.advance()
+        progress.clear()
+        assert ("1 of 2 photos" in stream.getvalue()) is shown
+        assert bool(stream.getvalue()) is shown
+
+
+def test_help_and_version_load_no_library() -> None:
+    code = (
+        "import sys; from runtime.cli import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: print(sorted({'numpy', 'PIL', 'onnxruntime'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+INTERRUPTED_AT_IMPORT = """
+import builtins, os, runpy, signal, sys
+moment, sys.argv, real = sys.argv[1], sys.argv[1:], builtins.__import__
+def importing(name, *rest, **more):
+    if name == moment:
+        builtins.__import__ = real
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(name, *rest, **more)
+builtins.__import__ = importing
+runpy.run_module("runtime", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("moment", ["argparse", "numpy", "onnxruntime", "runtime.progress"])
+def test_ctrl_c_while_it_starts(moment: str, model: str, red: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_AT_IMPORT, moment, "--model", model, str(red)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+    assert result.returncode in (130, -signal.SIGINT)
+    assert (result.stdout, result.stderr) == (b"", b"")
+
+
+def test_ctrl_c_keeps_the_answers_so_far(model: str, red: Path) -> None:
+    command = [sys.executable, "-m", "runtime", "--model", model, "--json", *[str(red)] * 5000]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (130, b"")
+    lines = [first, *rest.splitlines()]
+    assert len(lines) < 5000
+    assert {json.loads(line)["photo"] for line in lines} == {str(red)}

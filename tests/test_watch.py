@@ -1,0 +1,160 @@
+"""Watching a folder."""
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from runtime import FlowerClassifier, FlowerError
+from runtime.watch import ANSWERS, Answers, Version, opened_answers, watch
+from tests.tiny_model import save_tiny_model
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> FlowerClassifier:
+    return FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "incoming").mkdir()
+    return tmp_path / "incoming"
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """What happens between one look at the folder and the next: functions, in turn; a second passes at each."""
+    acts: list[object] = []
+    clock = itertools.count()
+    now = [0]
+
+    def sleep(seconds: float) -> None:
+        now[0] = next(clock)
+        if not acts:
+            raise KeyboardInterrupt
+        act = acts.pop(0)
+        if callable(act):
+            act()
+
+    monkeypatch.setattr("runtime.watch.time.sleep", sleep)
+    monkeypatch.setattr("runtime.watch.time.monotonic", lambda: now[0])
+    return acts
+
+
+def run(classifier: FlowerClassifier, folder: Path) -> list[dict[str, object]]:
+    """What is answered until Ctrl-C."""
+    lines = []
+    with opened_answers(folder / ANSWERS) as answers, contextlib.suppress(KeyboardInterrupt):
+        for line in watch(classifier, folder, answers, 1):
+            lines.append(json.loads(line))
+    return lines
+
+
+def red(path: Path) -> None:
+    Image.new("RGB", (30, 20), (250, 20, 10)).save(path)
+
+
+def test_each_photo_is_answered_once_over_restarts(
+    classifier: FlowerClassifier, folder: Path, looks: list[object]
+) -> None:
+    red(folder / "a.png")
+    looks += [None, None, None, lambda: red(folder / "b.png"), None, None, None, None]
+    assert [entry["photo"] for entry in run(classifier, folder)] == [str(folder / "a.png"), str(folder / "b.png")]
+    looks += [None] * 5 + [lambda: red(folder / "c.png")] + [None] * 4
+    assert [entry["photo"] for entry in run(classifier, folder)] == [str(folder / "c.png")]
+    entries = [json.loads(line) for line in (folder / ANSWERS).read_text().splitlines()]
+    assert [entry["predictions"][0]["label"] for entry in entries] == ["red"] * 3
+
+
+def test_a_photo_that_is_still_arriving_is_left_alone(
+    classifier: FlowerClassifier, folder: Path, looks: list[object]
+) -> None:
+    red(folder / "whole.png")
+    content = (folder / "whole.png").read_bytes()
+    (folder / "whole.png").unlink()
+    parts = [content[: len(content) * step // 6] for step in range(1, 6)]
+    for part in parts:  # a second apart, then the whole
+        looks.append(lambda part=part: (folder / "slow.png").write_bytes(part))
+    looks += [lambda: (folder / "slow.png").write_bytes(content), None, None, None, None]
+    assert [(entry["photo"], "error" in entry) for entry in run(classifier, folder)] == [
+        (str(folder / "slow.png"), False)
+    ]
+
+
+def test_what_is_changed_is_answered_anew_and_what_cannot_be_read_is_told(
+    classifier: FlowerClassifier, folder: Path, looks: list[object]
+) -> None:
+    (folder / "a.png").write_text("no photo")
+    looks += [None] * 4 + [lambda: red(folder / "a.png")] + [None] * 4
+    first, second = run(classifier, folder)
+    assert "not a photo" in str(first["error"])
+    assert second["predictions"]
+
+
+def test_a_line_that_was_cut_off_is_written_anew(
+    classifier: FlowerClassifier, folder: Path, looks: list[object]
+) -> None:
+    red(folder / "a.png")
+    looks += [None] * 4
+    run(classifier, folder)
+    line = (folder / ANSWERS).read_bytes()
+    (folder / ANSWERS).write_bytes(line + line[: len(line) // 2])
+    with opened_answers(folder / ANSWERS) as answers:
+        assert list(answers.known) == [str(folder / "a.png")]
+    assert (folder / ANSWERS).read_bytes() == line
+
+
+def test_a_full_disk_leaves_whole_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(folder / ANSWERS)
+    answers.append("a.png", Version(1, 2), {"photo": "a.png"})
+    before = (folder / ANSWERS).read_bytes()
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:5]))
+    with pytest.raises(OSError, match="No space"):
+        answers.append("b.png", Version(1, 2), {"photo": "b.png"})
+    assert (folder / ANSWERS).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["notes\n", '{"photo": "a.png"}\n', "[1]\n", "x" * 1_000_001])
+def test_a_file_that_holds_no_answers_is_left_alone(content: str, folder: Path) -> None:
+    (folder / "notes.txt").write_text(content)
+    with pytest.raises(FlowerError, match="not a file of answers"):
+        Answers(folder / "notes.txt")
+    assert (folder / "notes.txt").read_text() == content
+
+
+def test_the_command_goes_on_after_being_killed(classifier: FlowerClassifier, folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "runtime", "--model", str(tmp_path / "tiny.onnx"), "--watch", str(folder)]
+    answers = folder / ANSWERS
+
+    def answered(count: int) -> bool:
+        for _ in range(600):
+            if answers.exists() and answers.read_bytes().count(b"\n") >= count:
+                return True
+            time.sleep(0.1)
+        return False
+
+    red(tmp_path / "red.png")
+    for turn, ending in enumerate((signal.SIGKILL, signal.SIGINT), 1):
+        shutil.copy(tmp_path / "red.png", folder / f"{turn}.png")
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            assert answered(turn)
+            second = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+            assert (second.returncode, b"another flower-infer" in second.stderr) == (2, True)
+            process.send_signal(ending)
+            assert process.wait(60) in (-signal.SIGKILL, 130)
+            assert process.stderr is not None
+            assert process.stderr.read() == b""
+    assert [Path(json.loads(line)["photo"]).name for line in answers.read_text().splitlines()] == ["1.png", "2.png"]
