@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.check import check
+from export.confidence import PASSING
 from export.pipeline import Exported, Job, run
 from export.ranges import METHODS
 from export.targets import PRECISIONS, TARGETS
@@ -87,6 +88,13 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: fitted on validation)",
     )
     parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="likewise: the probability below which an answer is not sure "
+        f"(default: what {100 * PASSING:.0f} %% of the validation photographs reach)",
+    )
+    parser.add_argument(
         "--evaluate",
         choices=("test", "train", "none"),
         default="test",
@@ -114,6 +122,8 @@ def _export(options: argparse.Namespace) -> None:
         raise FlowerError(f"--max-drop {options.max_drop}: must be 0 to 100 points")
     if options.temperature is not None and not 0.01 <= options.temperature <= 100:
         raise FlowerError(f"--temperature {options.temperature}: must be 0.01 to 100")
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise FlowerError(f"--threshold {options.threshold}: must be 0 to 1")
     evaluation = None
     if options.evaluate != "none":
         evaluation = read_split(options.data, options.evaluate).head(options.evaluation_images)
@@ -130,6 +140,7 @@ def _export(options: argparse.Namespace) -> None:
         training=read_split(options.data, "train") if options.qat else None,
         max_drop=options.max_drop,
         temperature=options.temperature,
+        threshold=options.threshold,
         report=lambda line: print(line, flush=True),
     )
     exported = run(job)

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from export.calibration import collect
+from export.confidence import fit_temperature, fit_threshold
 from export.evaluation import Comparison, run_split, summary
 from export.graph import build_core, finished, torch_logits, with_intake
 from export.int8 import quantize
@@ -19,7 +20,6 @@ from export.ranges import find_ranges
 from export.search import search
 from export.sensitivity import NOISE_IMAGES, signal_to_noise
 from export.targets import Form, forms, to_half, to_ort
-from export.temperature import fit_temperature
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
 from finetune.photos import batches
 from finetune.split import Split
@@ -72,6 +72,8 @@ class Job:
     """Photographs for that."""
     temperature: float | None = None
     """For all files, instead of fitting one to each on the calibration photographs."""
+    threshold: float | None = None
+    """Likewise: the least probability with which an answer counts as sure."""
     report: Callable[[str], None] = print
 
 
@@ -105,11 +107,12 @@ def run(job: Job) -> list[Exported]:
         _guard(name, infos[name], job, lambda name=name: _noise(core, cores[name], checkpoint, job))  # type: ignore[misc]
     for name in infos:
         temperature = job.temperature or fit_temperature(logits[name], job.calibration.labels)
-        infos[name] = replace(infos[name], temperature=temperature)
+        threshold = job.threshold if job.threshold is not None else fit_threshold(logits[name], temperature)
+        infos[name] = replace(infos[name], temperature=temperature, threshold=threshold)
     if job.calibration.name in _trained_on(checkpoint):
-        note = (
-            "" if job.temperature else "; fitted on them, the temperature makes probabilities too high (--temperature)"
-        )
+        note = ""
+        if not job.temperature or job.threshold is None:
+            note = "; fitted on them, temperature and threshold make answers too sure (--temperature, --threshold)"
         job.report(f"note     the network was trained on the {job.calibration.name} photographs, too{note}")
     if job.evaluation is not None:
         logits = _measure(sessions, infos, job.evaluation, checkpoint)

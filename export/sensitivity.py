@@ -18,9 +18,9 @@ from onnxruntime.quantization.qdq_loss_debug import (
 from tqdm import tqdm
 
 from export.calibration import PixelSlice
+from export.confidence import cross_entropy
 from export.graph import GraphNetwork, with_intake
 from export.int8 import layers_of, quantize
-from export.temperature import cross_entropy
 
 NOISE_IMAGES, LOSS_IMAGES = 16, 128
 """Photographs behind each figure: the first few of those given."""

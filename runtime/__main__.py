@@ -3,8 +3,8 @@
 import signal
 import sys
 
-# Until the command line itself knows what to do on Ctrl-C, it ends the process, without Python's traceback. One that was
-# started to ignore it (nohup, a shell's background) goes on ignoring it.
+# Until the command line itself knows what to do on Ctrl-C, it ends the process, without Python's traceback. One that
+# was started to ignore it (nohup, a shell's background) goes on ignoring it.
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -15,12 +15,12 @@ import torch
 from torch.ao.quantization import FakeQuantize
 
 from export.cli import main
+from export.confidence import cross_entropy, fit_temperature
 from export.evaluation import Comparison
 from export.graph import build_core, torch_logits, with_intake
 from export.pipeline import SHOWN_LAYERS
 from export.qat import _rounding_activations, fine_tune
 from export.ranges import METHODS
-from export.temperature import cross_entropy, fit_temperature
 from finetune.checkpoint import load_checkpoint, sha256_of
 from finetune.dataset import read_split
 from finetune.photos import batches
