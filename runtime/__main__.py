@@ -1,7 +1,9 @@
 """``python -m runtime`` is ``flower-infer``."""
 
+import os
 import signal
 import sys
+import warnings
 
 # Until the command line itself knows what to do on Ctrl-C, it ends the process, without Python's traceback. One that
 # was started to ignore it (nohup, a shell's background) goes on ignoring it.
@@ -15,7 +17,21 @@ def run() -> int:
     """The command ``flower-infer``."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    silence_libraries()
     return main()
+
+
+def silence_libraries() -> None:
+    """Leave standard error to this command alone: libtiff writes there of every damaged file, past Python, and Pillow
+    warns of odd ones. What is wrong with a photo is said in the error that `runtime.photo` makes of it."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    if sys.stderr is not None:
+        ours, theirs = os.dup(sys.stderr.fileno()), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(theirs, sys.stderr.fileno())
+        os.close(theirs)
+        # Open for as long as the process lives.
+        sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import argparse
 import itertools
 import os
 import sys
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -85,8 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("give photos, or one of --watch, --info and --list-devices (see --help)")
     if options.output and not options.watch:
         parser.error("--output is for --watch; without it, redirect standard output: > FILE")
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # Pillow's, of odd files, of which `runtime.photo` makes errors in words
     try:
         return _prepared(options)()
     except FlowerError as error:  # of the model or the device; a photo's are told one by one

@@ -1,0 +1,169 @@
+"""Photos and model files as an attacker, a bad disk or a broken camera makes them: each known by its number."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+SIDE = 96
+EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+"""Values at which lengths, sizes and offsets overflow."""
+
+
+@cache
+def sound_photos() -> tuple[bytes, ...]:
+    """Small photos that are in order, in every format that is read and in many of its varieties."""
+    random = np.random.default_rng(0)
+    slope = np.linspace(0, 200, SIDE)[:, None, None] + random.integers(0, 55, (SIDE, SIDE, 3))
+    rgb = Image.fromarray(slope.astype(np.uint8))
+    rgba = rgb.copy()
+    rgba.putalpha(rgb.convert("L"))
+    grey16 = Image.fromarray((slope[..., 0] * 257).astype(np.uint16))
+    frames = [rgb, rgb.transpose(Image.Transpose.ROTATE_90)]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photos: list[tuple[Image.Image, str, dict[str, object]]] = [
+        (rgb, "JPEG", {"exif": exif, "quality": 90}),
+        (rgb, "JPEG", {"progressive": True, "icc_profile": bytes(200)}),
+        (rgb.convert("CMYK"), "JPEG", {}),
+        (rgb.convert("L"), "JPEG", {"restart_marker_rows": 1}),
+        (rgb, "MPO", {"save_all": True, "append_images": frames[1:]}),
+        (rgb, "PNG", {"exif": exif}),
+        (rgba, "PNG", {}),
+        (rgb.quantize(16), "PNG", {"transparency": 3}),
+        (grey16, "PNG", {}),
+        (rgb.convert("1"), "PNG", {}),
+        (rgb, "WEBP", {"exif": exif}),
+        (rgba, "WEBP", {"lossless": True}),
+        (rgb, "WEBP", {"save_all": True, "append_images": frames[1:]}),
+        (rgb, "GIF", {}),
+        (rgb.quantize(16), "GIF", {"save_all": True, "append_images": frames[1:], "transparency": 1}),
+        (rgb, "TIFF", {"compression": "raw"}),
+        (rgb, "TIFF", {"compression": "tiff_lzw"}),
+        (rgb, "TIFF", {"compression": "tiff_deflate"}),
+        (rgb, "TIFF", {"compression": "jpeg"}),
+        (rgb, "TIFF", {"compression": "packbits"}),
+        (grey16, "TIFF", {"compression": "tiff_lzw"}),
+        (rgb.convert("1"), "TIFF", {"compression": "group4"}),
+        (rgb.convert("CMYK"), "TIFF", {"save_all": True, "append_images": [rgba]}),
+        (rgb, "BMP", {}),
+        (rgb.quantize(16), "BMP", {}),
+        (rgb, "AVIF", {"quality": 60}),
+    ]
+    encoded = []
+    for image, form, options in photos:
+        file = io.BytesIO()
+        image.save(file, form, **options)
+        encoded.append(file.getvalue())
+    return tuple(encoded)
+
+
+def malformed(number: int, sound: Sequence[bytes]) -> bytes:
+    """Number ``number`` of the endless series: one of ``sound``, damaged in one to four ways. Always the same."""
+    random = np.random.default_rng(number)
+    content = bytearray(sound[number % len(sound)])
+    for _ in range(int(random.integers(1, 5))):
+        damage = DAMAGES[int(random.integers(len(DAMAGES)))]
+        damage(content, random, sound)
+    return bytes(content)
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "PNG of 50,000 × 50,000": lambda: _png(50_000, 50_000),
+    "PNG of 2,147,483,647 × 1": lambda: _png(2**31 - 1, 1),
+    "PNG whose comment unpacks to 256 MB": lambda: _png(8, 8, _chunk(b"zTXt", b"c\0\0" + _zeros(256))),
+    "PNG whose pixels unpack to 256 MB": lambda: _png(8, 8, data=_zeros(256)),
+    "BMP of 40,000 × 40,000": lambda: (
+        b"BM" + struct.pack("<IHHIIiiHH", 54, 0, 0, 54, 40, 40_000, 40_000, 1, 24) + bytes(24)
+    ),
+    "GIF of 65,535 × 65,535": lambda: (
+        b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0x80, 0, 0) + bytes(6)
+        + b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\x02\x02\x4c\x01\0;"
+    ),
+    "TIFF whose directory follows itself": lambda: b"II*\0" + struct.pack("<IHHHIII", 8, 1, 256, 3, 1, 8, 8),
+    "JPEG of 5,000 scans": lambda: _many_scans(5000),
+    "nothing": lambda: b"",
+    "a byte": lambda: b"\xff",
+    "a megabyte of zeros": lambda: bytes(1 << 20),
+    "a text": lambda: b"I am no picture at all. " * 1000,
+}  # fmt: skip
+"""Files made to hurt, by what they are."""
+
+
+def _many_scans(count: int) -> bytes:
+    jpeg = sound_photos()[1]
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:last] + jpeg[last:-2] * count + jpeg[-2:]
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _png(width: int, height: int, more: bytes = b"", data: bytes | None = None) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = _chunk(b"IDAT", zlib.compress(bytes(100)) if data is None else data)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + more + pixels + _chunk(b"IEND", b"")
+
+
+def _zeros(megabytes: int) -> bytes:
+    """Zeros, compressed piece by piece."""
+    packer = zlib.compressobj()
+    piece = bytes(1 << 20)
+    return b"".join([*(packer.compress(piece) for _ in range(megabytes)), packer.flush()])
+
+
+Damage = Callable[[bytearray, np.random.Generator, Sequence[bytes]], None]
+
+
+def _place(content: bytearray, random: np.random.Generator) -> int:
+    # Half of the time in the first 200 bytes, where formats keep what everything hangs on.
+    return int(random.integers(min(200, len(content)) if random.random() < 0.5 else len(content)))
+
+
+def _flip(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+    for _ in range(int(random.integers(1, 16)) if content else 0):
+        content[_place(content, random)] ^= 1 << int(random.integers(8))
+
+
+def _cut(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+    if content:
+        del content[_place(content, random) :]
+
+
+def _field(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+    """A number of one, two or four bytes becomes an extreme one."""
+    width = int(random.choice([1, 2, 4]))
+    value = int(random.choice(EXTREMES)) % 256**width
+    if len(content) > width:
+        place = min(_place(content, random), len(content) - width)
+        content[place : place + width] = value.to_bytes(width, "big" if random.random() < 0.5 else "little")
+
+
+def _remove(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+    if content:
+        place = _place(content, random)
+        del content[place : place + int(random.integers(1, 64))]
+
+
+def _repeat(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+    if content:
+        place = _place(content, random)
+        piece = content[place : place + int(random.integers(1, 512))]
+        content[place:place] = piece * int(random.integers(1, 20))
+
+
+def _graft(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+    """A piece of another file takes the place of some bytes."""
+    other = sound[int(random.integers(len(sound)))]
+    start = int(random.integers(len(other)))
+    piece = other[start : start + int(random.integers(1, 256))]
+    place = _place(content, random) if content else 0
+    content[place : place + len(piece)] = piece
+
+
+DAMAGES: tuple[Damage, ...] = (_flip, _cut, _field, _field, _remove, _repeat, _graft)
