@@ -19,6 +19,7 @@ examples:
   python -m benchmarks --checkpoint best.pt --models fp32.onnx int8.onnx --data data --output report
   python -m benchmarks --limit 50 --rounds 10           a quick look
   python -m benchmarks training --help                  seeds, ablations and speed of training
+  python -m benchmarks runtime --help                   flower-infer: start, throughput, memory, robustness
   python -m benchmarks emulation --help                 the model file on an emulated Raspberry Pi
   python -m benchmarks engines --help                   against naive quantization and OpenVINO; a table of layers
 
@@ -86,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks.engines import main as engines
 
         return engines(given[1:])
+    if given[:1] == ["runtime"]:
+        from benchmarks.runtime import main as runtime
+
+        return runtime(given[1:])
     options = build_parser().parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks", *given])
     return guarded("benchmarks", lambda: _benchmark(options, command), stopped="nothing was written")

@@ -1,9 +1,10 @@
-"""Cold start and peak memory of the whole command ``flower-infer photo.jpg``, as a user's shell sees it."""
+"""Cold start and peak memory of whole commands, as a user's shell sees them."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,32 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 def measure(models: Mapping[str, Path], photo: Path, rounds: int, threads: int) -> dict[str, dict[str, np.ndarray]]:
-    """Run the command ``rounds`` times with each model, interleaved.
+    """``flower-infer photo.jpg`` with each model; as `measure_commands`."""
+    command = infer_command(threads, photo)
+    return measure_commands({name: [*command, "--model", str(model)] for name, model in models.items()}, rounds)
+
+
+def infer_command(threads: int, *photos: Path) -> list[str]:
+    """``flower-infer`` as a process of this Python's."""
+    return [sys.executable, "-m", "runtime", "--device", "cpu", "--threads", str(threads), *map(str, photos)]
+
+
+def measure_commands(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, dict[str, np.ndarray]]:
+    """Run each command ``rounds`` times, interleaved.
 
     Returns:
-        For each model, ``seconds`` and ``peak_bytes``: shape (rounds,). One run each before them is not counted.
+        For each, ``seconds`` and ``peak_bytes``: shape (rounds,). One run each before them is not counted.
     """
-    results = {name: {"seconds": np.zeros(rounds), "peak_bytes": np.zeros(rounds)} for name in models}
+    # Python keeps what it compiled, as it does of an installed package.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    results = {name: {"seconds": np.zeros(rounds), "peak_bytes": np.zeros(rounds)} for name in commands}
     for index in tqdm(range(-1, rounds), desc="cold start", unit="round", disable=None):
-        for name, model in models.items():
-            command = [sys.executable, "-m", "runtime", "--device", "cpu", "--threads", str(threads)]
-            command += ["--model", str(model), str(photo)]
-            done = subprocess.run([sys.executable, str(LAUNCHER), *command], capture_output=True, text=True)
+        for name, command in commands.items():
+            done = subprocess.run(
+                [sys.executable, str(LAUNCHER), *command], capture_output=True, text=True, env=environment
+            )
             if done.returncode:
-                raise FlowerError(f"flower-infer failed with {model}: {done.stderr.strip()}")
+                raise FlowerError(f"{name}: the command failed: {done.stderr.strip()}")
             if index >= 0:
                 for key, value in json.loads(done.stdout).items():
                     results[name][key][index] = value

@@ -7,12 +7,11 @@ Usage: emulated.py MODEL runtime|plain PHOTO… with the repository and the runt
 import json
 import platform
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from runtime.modelfile import INPUT, read_model_bytes
+from runtime.modelfile import INPUT
 from runtime.session import Session
 
 if __name__ == "__main__":
@@ -22,7 +21,7 @@ if __name__ == "__main__":
     if way == "plain":
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        plain = onnxruntime.InferenceSession(read_model_bytes(Path(model)), options, ["CPUExecutionProvider"])
+        plain = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
         run = lambda images: np.asarray(plain.run(None, {INPUT: images})[0])  # noqa: E731
     print(json.dumps({"machine": platform.machine(), "onnxruntime": onnxruntime.__version__}), flush=True)
     for photo in photos:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from runtime.modelfile import INPUT, read_model_bytes
+from runtime.modelfile import INPUT
 from runtime.session import session_options
 
 WARMUP, RUNS = 10, 100
@@ -39,7 +39,7 @@ def node_times(model: Path, pixels: np.ndarray, threads: int) -> list[Node]:
         options = session_options(threads)
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder, "profile"))
-        session = onnxruntime.InferenceSession(read_model_bytes(model), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         for _ in range(WARMUP + RUNS):
             session.run(None, {INPUT: pixels})
         events = json.loads(Path(session.end_profiling()).read_text())

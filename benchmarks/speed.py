@@ -13,12 +13,19 @@ SETTLE_S = 0.02
 """Pause before each timed run: the threads of the one before may spin for some milliseconds and get in the way."""
 
 
-def interleaved(contestants: Contestants, rounds: int, title: str) -> dict[str, np.ndarray]:
-    """Seconds of each run: shape (rounds,) for each contestant. The order turns from round to round."""
+def interleaved(contestants: Contestants, rounds: int, title: str, *, warmup: int = WARMUP) -> dict[str, np.ndarray]:
+    """Seconds of each run: shape (rounds,) for each contestant. The order turns from round to round.
+
+    Args:
+        contestants: by name.
+        rounds: in which each runs once.
+        title: of the progress bar.
+        warmup: runs of each before, which do not count.
+    """
     names = list(contestants)
     seconds = {name: np.zeros(rounds) for name in names}
     for name in names:
-        for _ in range(WARMUP):
+        for _ in range(warmup):
             contestants[name]()
     for index in tqdm(range(rounds), desc=title, unit="round", disable=None):
         turn = index % len(names)

@@ -4,6 +4,7 @@ import argparse
 import itertools
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -110,7 +111,11 @@ def _prepared(options: argparse.Namespace) -> Callable[[], int]:
 
         return lambda: _show(list_devices())
     from runtime.classifier import FlowerClassifier
+    from runtime.photo import load_decoders
 
+    if options.photos:
+        # While onnxruntime opens the model.
+        threading.Thread(target=load_decoders, daemon=True).start()
     classifier = FlowerClassifier(options.model, device=options.device, threads=options.threads)
     for device in classifier.passed_over:
         if not options.quiet:

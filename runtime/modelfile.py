@@ -9,6 +9,7 @@ The contract between ``export``, which writes such files, and everything that re
 """
 
 import json
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ FORMAT = 1
 PREFIX = "flower_edge."
 MAX_BYTES = 1024**3
 MAX_CLASSES = 100_000
+EXTERNAL_DATA = b"\n\x08location\x12"
+"""What every reference to another file has in it: the key of a StringStringEntryProto of TensorProto.external_data
+(onnx.proto)."""
 DEFAULT_MODEL = Path(__file__).parent / "models" / "flowers-resnet50-int8.onnx"
 """The model inside the package."""
 
@@ -116,14 +120,13 @@ class ModelInfo:
         )
 
 
-def read_model_bytes(path: Path) -> bytes:
-    """The content of a model file.
+def check_model_file(path: Path) -> None:
+    """Look at a model file from outside, before onnxruntime opens it.
 
-    Sessions are made from these bytes and not from the path: onnxruntime then has no folder to look for external
-    data in, so a forged file cannot point at others.
+    One that keeps weights in other files is none of ours; a forged one could name any file.
 
     Raises:
-        ModelError: it is missing, unreadable, empty or too large.
+        ModelError: it is missing, unreadable, empty, too large, no file, or keeps weights in other files.
     """
     try:
         if path.is_dir():
@@ -133,9 +136,11 @@ def read_model_bytes(path: Path) -> bytes:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ModelError(f"{path}: larger than {MAX_BYTES // 1024**2} MB; not one of our models")
-        content = path.read_bytes()
+        if not size:
+            raise ModelError(f"{path}: the file is empty")
+        # Mapped and searched, not read and parsed: that would take as long as opening the model does.
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if content.find(EXTERNAL_DATA) >= 0:
+                raise ModelError(f"{path}: not a model of ours: it keeps weights in other files")
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    if not content:
-        raise ModelError(f"{path}: the file is empty")
-    return content

@@ -89,6 +89,11 @@ def open_photo(photo: Photo, *, least_side: int | None = None) -> Image.Image:
     return _decode(content, name, least_side)
 
 
+def load_decoders() -> None:
+    """Import the decoders of common formats, which otherwise the first photo waits for."""
+    Image.preinit()
+
+
 def _descriptor(file: BinaryIO) -> int | None:
     try:
         return file.fileno()

@@ -9,7 +9,7 @@ import onnxruntime
 
 from runtime.devices import Device, candidates, providers_for
 from runtime.errors import DeviceError, ModelError
-from runtime.modelfile import INPUT, OUTPUT, ModelInfo, read_model_bytes
+from runtime.modelfile import INPUT, OUTPUT, ModelInfo, check_model_file
 from runtime.overflow import products_overflow
 from runtime.threads import default_threads
 
@@ -53,9 +53,9 @@ class Session:
         self.passed_over: list[str] = []
         """Devices that ``auto`` would have preferred but that did not start."""
         tried = candidates(device)
-        content = read_model_bytes(self.path)
+        check_model_file(self.path)
         for choice in tried:
-            session = self._opened(content, choice)
+            session = self._opened(choice)
             if session is not None:
                 self._session, self.device = session, choice.name
                 break
@@ -66,12 +66,12 @@ class Session:
                 )
             self.passed_over.append(choice.name)
 
-    def _opened(self, content: bytes, device: Device) -> onnxruntime.InferenceSession | None:
+    def _opened(self, device: Device) -> onnxruntime.InferenceSession | None:
         """A session on ``device``, or None where that does not start."""
         try:
             # Without the fallback of onnxruntime's Python layer, which speaks on standard output.
             session = onnxruntime.InferenceSession(
-                content, session_options(self.threads), providers=providers_for(device), enable_fallback=0
+                os.fspath(self.path), session_options(self.threads), providers=providers_for(device), enable_fallback=0
             )
             self.info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map, str(self.path))
             self._check_contract(session)

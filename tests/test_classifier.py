@@ -107,7 +107,7 @@ def with_metadata(**values: object) -> bytes:
         (lambda path: b"", "empty"),
         (lambda path: b"no model at all", "not a model"),
         (lambda path: tiny_model().SerializeToString()[:-200], "not a model"),
-        (external, "not a model"),
+        (external, "weights in other files"),
         (foreign, "not made by this toolkit"),
         (lambda path: tiny_model(size=8).SerializeToString(), "does not fit"),
         (lambda path: tiny_model(classes=2).SerializeToString(), "does not fit"),
