@@ -14,9 +14,8 @@ def test_the_runtime_report(dataset: Path, tmp_path: Path, capsys: pytest.Captur
     assert main(["runtime", "--data", str(dataset), "--only", "fuzz", *few]) == 0
     figures = json.loads((tmp_path / "runtime.json").read_text())
     assert set(figures) == {"cold", "many", "memory", "confidence", "fuzz"}
-    floor, whole, version = (row["times"] for row in figures["cold"]["rows"])
+    floor, *_ = (row["times"] for row in figures["cold"]["rows"])
     assert floor == 1.0
-    assert version < whole
     assert figures["many"]["photos"] == 4
     assert [row["photos"] for row in figures["memory"]["rows"]][-1] == 20
     assert figures["confidence"]["strangers"]["images"] > 0
