@@ -38,7 +38,7 @@ def photo_graph(model: onnx.ModelProto, info: ModelInfo, *, any_size: bool) -> o
     before, after = Nodes("intake_photo"), Nodes("answer")
     if any_size:
         add_centre_square(before, PHOTO, INPUT, info.preprocessing)
-        shape = ["height", "width", 3]
+        shape: list[int | str | None] = ["height", "width", 3]
     else:
         before.add("Identity", PHOTO, output=INPUT)
         shape = [1, size, size, 3]
@@ -83,4 +83,5 @@ def _add_answer(nodes: Nodes, info: ModelInfo) -> int:
 def _rounded_up(threshold: float) -> float:
     """The least float32 that is not below ``threshold``: against it, float32 probabilities compare as the runtime's."""
     rounded = np.float32(threshold)
-    return float(rounded if rounded >= threshold else np.nextafter(rounded, np.float32(2)))
+    # In Python's floats: numpy would round the threshold to compare it.
+    return float(rounded if float(rounded) >= threshold else np.nextafter(rounded, np.float32(2)))
