@@ -21,6 +21,7 @@ examples:
   python -m benchmarks training --help                  seeds, ablations and speed of training
   python -m benchmarks emulation --help                 the model file on an emulated Raspberry Pi
   python -m benchmarks engines --help                   against naive quantization and OpenVINO; a table of layers
+  python -m benchmarks mobile --help                    the bundle for phones: size, agreement, speed
 
 Leave the machine to itself while it runs. Writes report.md, report.json, report.html and the plots to --output.
 """
@@ -86,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks.engines import main as engines
 
         return engines(given[1:])
+    if given[:1] == ["mobile"]:
+        from benchmarks.mobile import main as mobile
+
+        return mobile(given[1:])
     options = build_parser().parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks", *given])
     return guarded("benchmarks", lambda: _benchmark(options, command), stopped="nothing was written")
