@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import benchmarks.mobile
 import export.mobile.bundle
+from benchmarks.cli import main as benchmark
 from export.cli import main
 from export.mobile.bundle import MANIFEST
 from export.mobile.check import LABELS, Answer, BundleModel
@@ -209,6 +211,26 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_the_benchmark_reports_what_was_measured(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmarks.mobile, "PHOTOS", {"a small photo": (50, 70)})
+    info = replace(INFO, classes=read_split(dataset, "test").classes)
+    model = tmp_path / "tiny.onnx"
+    model.write_bytes(tiny_model(info, classes=4).SerializeToString())
+    given = ["mobile", "--model", str(model), "--data", str(dataset), "--rounds", "2", "--report", str(tmp_path)]
+    assert benchmark(given) == 0
+    figures = json.loads((tmp_path / "mobile.json").read_text())
+    assert {row["file"] for row in figures["files"]} == FILES
+    assert [row["agreement"] for row in figures["checks"]] == [1, 1]
+    runtime = "runtime, tiny.onnx"
+    assert [row["who"] for row in figures["latency"]] == [runtime, "flowers-16.ort", runtime, "flowers.ort"]
+    text = (tmp_path / "mobile.md").read_text()
+    assert "{{" not in text
+    for row in figures["latency"]:
+        assert f"| {row['picture']} | {row['who']} | {row['p50_ms']:.1f} |" in text
 
 
 @pytest.mark.real

@@ -145,10 +145,10 @@ def drawn_pictures() -> list[np.ndarray]:
     random = np.random.default_rng(0)
     pictures = []
     for _ in range(DRAWN):
-        height, width = random.integers(150, 900, 2)
+        height, width = random.integers(100, 450, 2)
         waves = random.uniform(-1, 1, (3, 4, 4))
         y, x = np.linspace(0, np.pi, height), np.linspace(0, np.pi, width)
         rows, columns = (np.cos(np.outer(side, np.arange(4))) for side in (y, x))
-        cloud = np.einsum("yi,cij,xj->yxc", rows, waves, columns)
+        cloud = (rows @ waves @ columns.T).transpose(1, 2, 0)
         pictures.append(np.clip(128 + 60 * cloud, 0, 255).astype(np.uint8))
     return pictures
