@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from benchmarks.measure import Plan, measure
@@ -22,11 +23,14 @@ examples:
   python -m benchmarks runtime --help                   flower-infer: start, throughput, memory, robustness
   python -m benchmarks emulation --help                 the model file on an emulated Raspberry Pi
   python -m benchmarks engines --help                   against naive quantization and OpenVINO; a table of layers
+  python -m benchmarks mobile --help                    the bundle for phones: size, agreement, speed
 
 Leave the machine to itself while it runs. Writes report.md, report.json, report.html and the plots to --output.
 """
 
 
+COMMANDS = ("training", "runtime", "mobile", "emulation", "engines")
+"""What stands before other options: modules of this package with a command line of their own."""
 EXPORTED = Path("runs/flowers")
 USUAL_CHECKPOINT = EXPORTED / "best.pt"
 
@@ -75,22 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m benchmarks`` and return its exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["training"]:
-        from benchmarks.training import main as training
-
-        return training(given[1:])
-    if given[:1] == ["emulation"]:
-        from benchmarks.emulation import main as emulation
-
-        return emulation(given[1:])
-    if given[:1] == ["engines"]:
-        from benchmarks.engines import main as engines
-
-        return engines(given[1:])
-    if given[:1] == ["runtime"]:
-        from benchmarks.runtime import main as runtime
-
-        return runtime(given[1:])
+    if given and given[0] in COMMANDS:
+        # Imported here: each has packages of its own.
+        status: int = import_module(f"benchmarks.{given[0]}").main(given[1:])
+        return status
     options = build_parser().parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks", *given])
     return guarded("benchmarks", lambda: _benchmark(options, command), stopped="nothing was written")

@@ -6,12 +6,20 @@ from pathlib import Path
 
 from export.check import check
 from export.confidence import PASSING
+from export.mobile.bundle import UNCHECKED, Bundle, write_bundle
 from export.pipeline import Exported, Job, run
 from export.ranges import METHODS
 from export.targets import PRECISIONS, TARGETS
-from finetune.dataset import read_split
+from finetune.dataset import is_dataset, read_split
+from finetune.split import Split
 from runtime.commandline import guarded, positive_int, whole_number
 from runtime.errors import FlowerError
+from runtime.modelfile import DEFAULT_MODEL
+from runtime.session import Session
+
+USUAL_CHECKPOINT = Path("runs/flowers/best.pt")
+USUAL_DATA = Path("data")
+USUAL_BUNDLE = Path("runs/mobile")
 
 EXAMPLES = """\
 examples:
@@ -20,6 +28,7 @@ examples:
   python -m export --quantize int8 --search            try all calibrations; keep layers in float where needed
   python -m export --quantize none                     FP32 only
   python -m export --target cuda                       FP32, FP16, and INT8 for TensorRT
+  python -m export --target mobile --output app        a folder for phones, from the model inside the package
   python -m export --check flowers-resnet50-int8.onnx  whether a file is what it says it is
   flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
 """
@@ -36,20 +45,34 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoint",
         type=Path,
-        default=Path("runs/flowers/best.pt"),
         metavar="FILE",
-        help="from python -m finetune (default: %(default)s)",
+        help=f"from python -m finetune (default: {USUAL_CHECKPOINT}; for --target mobile: none, see --model)",
     )
-    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="for --target mobile: a model file from an earlier export, instead of a checkpoint (default: the model "
+        "inside the package)",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=USUAL_DATA, metavar="DIR", help="the data set (default: %(default)s)"
+    )
     parser.add_argument("--quantize", choices=PRECISIONS, default=Job.quantize, help="(default: %(default)s)")
     parser.add_argument(
         "--target",
         choices=TARGETS,
         default=Job.target,
-        help="cpu: one INT8 file for x86 and arm64; cuda: FP16, and INT8 for TensorRT; mobile: ORT format as well "
-        "(default: %(default)s)",
+        help="cpu: one INT8 file for x86 and arm64; cuda: FP16, and INT8 for TensorRT; mobile: a folder for apps, "
+        "photo in, names out (default: %(default)s)",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="(default: the checkpoint's folder)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help=f"(default: the checkpoint's folder; for --target mobile, in a folder of its own: {USUAL_BUNDLE}, "
+        "or mobile in the checkpoint's, which gets the model files)",
+    )
     parser.add_argument(
         "--calibrate", choices=tuple(METHODS), default=Job.method, metavar="METHOD",
         help=f"how activation ranges are found: {', '.join(METHODS)} (default: %(default)s)",
@@ -113,11 +136,18 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m export`` and return its exit status."""
     options = build_parser().parse_args(arguments)
-    work = _export if options.check is None else _check
+    work = _check if options.check is not None else _bundle if options.target == "mobile" else _export
     return guarded("export", lambda: work(options), stopped="nothing was written")
 
 
 def _export(options: argparse.Namespace) -> None:
+    if options.model is not None:
+        raise FlowerError(f"--model goes with --target mobile; --target {options.target} starts from a --checkpoint")
+    checkpoint = options.checkpoint or USUAL_CHECKPOINT
+    _export_checkpoint(options, checkpoint, options.output or checkpoint.parent)
+
+
+def _export_checkpoint(options: argparse.Namespace, checkpoint: Path, output: Path) -> list[Exported]:
     if not 0 <= options.max_drop <= 100:
         raise FlowerError(f"--max-drop {options.max_drop}: must be 0 to 100 points")
     if options.temperature is not None and not 0.01 <= options.temperature <= 100:
@@ -128,8 +158,8 @@ def _export(options: argparse.Namespace) -> None:
     if options.evaluate != "none":
         evaluation = read_split(options.data, options.evaluate).head(options.evaluation_images)
     job = Job(
-        checkpoint=options.checkpoint,
-        output=options.output or options.checkpoint.parent,
+        checkpoint=checkpoint,
+        output=output,
         calibration=read_split(options.data, "val").head(options.calibration_images),
         evaluation=evaluation,
         target=options.target,
@@ -146,6 +176,40 @@ def _export(options: argparse.Namespace) -> None:
     exported = run(job)
     print(f"measured on {(evaluation or job.calibration).describe()}")
     print(table(exported))
+    return exported
+
+
+def _bundle(options: argparse.Namespace) -> None:
+    if options.checkpoint is not None and options.model is not None:
+        raise FlowerError("--checkpoint and --model: give one of them; a bundle is made from one model")
+    if options.checkpoint is not None:
+        model = _export_checkpoint(options, options.checkpoint, options.checkpoint.parent)[-1].path
+        output = options.output or options.checkpoint.parent / "mobile"
+    else:
+        model, output = _finished_model(options), options.output or USUAL_BUNDLE
+    bundle = write_bundle(model, output, _photographs(options), report=lambda line: print(line, flush=True))
+    print(bundle_table(bundle))
+
+
+def _finished_model(options: argparse.Namespace) -> Path:
+    """The file of ``--model``, which is what ``--quantize`` says."""
+    if options.search or options.qat or options.temperature is not None:
+        raise FlowerError("--search, --qat and --temperature are for quantizing a --checkpoint; --model is finished")
+    model: Path = options.model or DEFAULT_MODEL
+    precision = Session(model, device="cpu").info.precision
+    wanted = "fp32" if options.quantize == "none" else options.quantize
+    if precision != wanted:
+        option = "none" if precision == "fp32" else precision
+        raise FlowerError(f"{model}: is {precision}, not {wanted}; give --quantize {option}, or a --checkpoint")
+    return model
+
+
+def _photographs(options: argparse.Namespace) -> Split | None:
+    """What to check a bundle on: None where there is no data set and none was asked for."""
+    if options.evaluate == "none" or (options.data == USUAL_DATA and not is_dataset(options.data)):
+        print(f"note            {UNCHECKED}", flush=True)
+        return None
+    return read_split(options.data, options.evaluate).head(options.evaluation_images)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -159,7 +223,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def table(exported: Sequence[Exported]) -> str:
     """What was exported, a column a file."""
-    rows = [("", *(item.info.precision.upper() + (" ORT" if item.path.suffix == ".ort" else "") for item in exported))]
+    rows = [("", *(item.info.precision.upper() for item in exported))]
     rows.append(("size", *(f"{item.size / 1e6:.1f} MB" for item in exported)))
     measured = [list(item.info.evaluation.values())[-1] for item in exported]
     for key, label in (("top1", "top-1"), ("top5", "top-5"), ("mean_per_class", "mean per class")):
@@ -181,3 +245,10 @@ def table(exported: Sequence[Exported]) -> str:
     ]
     lines += [str(item.path) for item in exported]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def bundle_table(bundle: Bundle) -> str:
+    """The files of a bundle with their sizes, and where it is."""
+    width = max(len(name) for name in bundle.sizes)
+    rows = [f"{name:<{width}}  {size / 1e6:>7.3f} MB" for name, size in bundle.sizes.items()]
+    return "\n".join([*rows, f"{bundle.folder}"])

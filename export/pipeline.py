@@ -19,7 +19,7 @@ from export.qat import fine_tune
 from export.ranges import find_ranges
 from export.search import search
 from export.sensitivity import NOISE_IMAGES, signal_to_noise
-from export.targets import Form, forms, to_half, to_ort
+from export.targets import Form, forms, to_half
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
 from finetune.photos import batches
 from finetune.split import Split
@@ -119,12 +119,8 @@ def run(job: Job) -> list[Exported]:
     sessions.clear()  # with their weights, before more copies of these are made
     # All are finished before the first is written, so that a failure leaves nothing new behind.
     contents = {}
-    for name, form in wanted.items():
-        content = finished(graphs[name], infos[name])
-        stem = f"flowers-{checkpoint.architecture}-{name}"
-        contents[f"{stem}.onnx"] = name, content
-        if form.ort:
-            contents[f"{stem}.ort"] = name, to_ort(content)
+    for name in wanted:
+        contents[f"flowers-{checkpoint.architecture}-{name}.onnx"] = name, finished(graphs[name], infos[name])
     exported = []
     for file, (name, content) in contents.items():
         write_bytes(job.output / file, content)

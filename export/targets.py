@@ -8,18 +8,13 @@
     FP16 for onnxruntime's CUDA kernels, which have no INT8 convolution; and INT8 for TensorRT, which takes int8
     activations with zero point 0 alone (NVIDIA, "Working with Quantized Types").
 ``mobile``
-    The same network as ``cpu``, also in ORT format, which the small builds of onnxruntime for phones load.
+    The same network as ``cpu``, in a folder for apps (`export.mobile`): ORT format, photo in, names out.
 """
 
-import contextlib
-import io
-import tempfile
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
-from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 TARGETS = ("cpu", "cuda", "mobile")
@@ -36,19 +31,17 @@ class Form:
     """``fp32``, ``fp16`` or ``int8``."""
     tensorrt: bool = False
     """Activations with zero point 0, and an intake of operators that TensorRT has."""
-    ort: bool = False
-    """In ORT format as well."""
 
 
 def forms(target: str, quantize: str) -> list[Form]:
     """What ``--target`` and ``--quantize`` ask for: FP32, the reference of all that is measured, comes first."""
-    wanted = [Form("fp32", "fp32", ort=target == "mobile" and quantize == "none")]
+    wanted = [Form("fp32", "fp32")]
     if quantize == "fp16" or (target, quantize) == ("cuda", "int8"):
-        wanted.append(Form("fp16", "fp16", ort=target == "mobile"))
+        wanted.append(Form("fp16", "fp16"))
     if quantize == "int8":
         tensorrt = target == "cuda"
         name = "int8-tensorrt" if tensorrt else "int8"
-        wanted.append(Form(name, "int8", tensorrt=tensorrt, ort=target == "mobile"))
+        wanted.append(Form(name, "int8", tensorrt=tensorrt))
     return wanted
 
 
@@ -63,18 +56,3 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of weights below the smallest float16, which become that
         return convert_float_to_float16(copy, keep_io_types=True)
-
-
-def to_ort(content: bytes) -> bytes:
-    """A model file in ORT format, by onnxruntime's own converter: its graph optimised, but for no one processor."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "model.onnx")
-        source.write_bytes(content)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            convert_onnx_models_to_ort(
-                source,
-                optimization_styles=[OptimizationStyle.Fixed],
-                target_platform="arm",
-                allow_conversion_failures=False,
-            )
-        return source.with_suffix(".ort").read_bytes()

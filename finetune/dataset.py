@@ -7,6 +7,8 @@ from finetune.oxford import find_folder, read_oxford
 from finetune.split import Split
 
 SPLITS = ("train", "val", "test")
+OXFORD = "Oxford 102 Flowers"
+"""What records call it."""
 
 
 def is_dataset(data: Path) -> bool:
@@ -27,4 +29,4 @@ def read_split(data: Path, name: str) -> Split:
 
 def describe_dataset(data: Path) -> str:
     """The data set's name, for records: ``Oxford 102 Flowers``, or the name of a folder."""
-    return "Oxford 102 Flowers" if find_folder(data) is not None else data.resolve().name
+    return OXFORD if find_folder(data) is not None else data.resolve().name
