@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,27 @@ def test_the_state_before_a_loss_that_is_no_number_is_kept(
     assert "--lr" in error
     assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
     assert main([*arguments, "--optimizer", "sgd", "--clip-norm", "1e30", "--resume"]) == 0
+
+
+def test_a_gradient_that_is_no_number_never_gets_into_the_weights(
+    dataset: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT]
+    networks = []
+    clip = torch.nn.utils.clip_grad_norm_
+    steps = 3  # an epoch: the loss is a number, its gradient is not, from the second epoch on
+
+    def overflowing(parameters: Iterator[torch.nn.Parameter], norm: float) -> torch.Tensor:
+        trained = list(parameters)
+        if len(networks) == steps:
+            trained[-1].grad.fill_(float("inf"))  # type: ignore[union-attr]
+        networks.append(trained)
+        return clip(trained, norm)
+
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", overflowing)
+    assert main([*arguments, "--head", "random"]) == 1
+    error = capsys.readouterr().err
+    assert "norm of the gradient became inf in epoch 2, step 1" in error
+    assert "--lr" in error
+    assert all(bool(torch.isfinite(parameter).all()) for parameter in networks[-1])
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
