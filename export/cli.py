@@ -24,6 +24,9 @@ examples:
 """
 
 
+STOPPED = "every file is the old one or the new one, whole; --check FILE tells whether it is that of the last export"
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The options of ``python -m export``."""
     parser = argparse.ArgumentParser(
@@ -106,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m export`` and return its exit status."""
     options = build_parser().parse_args(arguments)
     work = _export if options.check is None else _check
-    return guarded("export", lambda: work(options), stopped="nothing was written")
+    return guarded("export", lambda: work(options), stopped=STOPPED)
 
 
 def _export(options: argparse.Namespace) -> None:

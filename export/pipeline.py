@@ -13,13 +13,13 @@ from export.calibration import collect
 from export.evaluation import Comparison, run_split, summary
 from export.graph import build_core, finished, torch_logits, with_intake
 from export.int8 import quantize
-from export.manifest import write_manifest
 from export.qat import fine_tune
 from export.ranges import find_ranges
 from export.search import search
 from export.sensitivity import NOISE_IMAGES, signal_to_noise
 from export.targets import Form, forms, to_half, to_ort
 from export.temperature import fit_temperature
+from export.writing import PREFIX, write_together
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
 from finetune.photos import batches
 from finetune.split import Split
@@ -118,17 +118,20 @@ def run(job: Job) -> list[Exported]:
     contents = {}
     for name, form in wanted.items():
         content = finished(graphs[name], infos[name])
-        stem = f"flowers-{checkpoint.architecture}-{name}"
+        stem = f"{PREFIX}{checkpoint.architecture}-{name}"
         contents[f"{stem}.onnx"] = name, content
         if form.ort:
             contents[f"{stem}.ort"] = name, to_ort(content)
-    exported = []
-    for file, (name, content) in contents.items():
-        write_bytes(job.output / file, content)
-        comparison = Comparison.of(logits[name], logits["fp32"]) if name != "fp32" else None
-        exported.append(Exported(job.output / file, infos[name], len(content), comparison))
-    write_manifest([item.path for item in exported])
-    return exported
+    write_together(job.output, {file: content for file, (_, content) in contents.items()})
+    return [
+        Exported(
+            job.output / file,
+            infos[name],
+            len(content),
+            Comparison.of(logits[name], logits["fp32"]) if name != "fp32" else None,
+        )
+        for file, (name, content) in contents.items()
+    ]
 
 
 def _converted(

@@ -107,6 +107,6 @@ def test_a_store_goes_to_loader_processes_that_are_spawned(
     store.put(1, np.ones(3, np.uint16))
     there = pickle.loads(pickle.dumps(store))
     assert np.array_equal(there.get(1), np.ones(3, np.uint16))
-    monkeypatch.setattr("finetune.store._write", lambda *_: os.stat(tmp_path / "nowhere"))
+    monkeypatch.setattr("finetune.store._write", lambda *_: (tmp_path / "nowhere").stat())
     there.put(2, np.ones(3, np.uint16))
     assert "going on without" in capsys.readouterr().out
