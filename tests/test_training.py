@@ -266,12 +266,3 @@ def test_a_data_set_that_is_not_there_and_no_network(
     error = capsys.readouterr().err
     assert "cannot be downloaded (no route to host)" in error
     assert len(error.splitlines()) == 1
-
-
-def test_an_output_that_cannot_be_written(
-    dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path / "file" / "run")]
-    assert main([*arguments, *SHORT, "--head", "random"]) == 1
-    assert "Not a directory" in capsys.readouterr().err
