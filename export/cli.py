@@ -21,6 +21,9 @@ examples:
   python -m export --target cuda                       FP32, FP16, and INT8 for TensorRT
   python -m export --check flowers-resnet50-int8.onnx  whether a file is what it says it is
   flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
+
+On x86 with AVX2 but without VNNI, the INT8 file of --target cpu must be opened through the runtime, or in onnxruntime
+with session.x64quantprecision = 1: its sums overflow otherwise.
 """
 
 
@@ -59,7 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--search",
         action="store_true",
-        help="try all calibrations, and keep layers in float where the best alone loses more than --max-drop",
+        help="try all calibrations and repairs of the weights, and keep layers in float where the best of these alone "
+        "loses more than --max-drop",
     )
     parser.add_argument(
         "--qat",

@@ -24,7 +24,7 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
     _remove_leftovers(folder)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     # The last to come onto the stack is the first to leave it and take its place; the manifest is the last.
-    together = {NAME: manifest_text(folder, digests).encode(), **dict(reversed(contents.items()))}
+    together = {NAME: manifest_text(folder, digests).encode(), **dict(reversed(list(contents.items())))}
     with ExitStack() as stack:
         for name, content in together.items():
             temporary = stack.enter_context(replacing(folder / name))
