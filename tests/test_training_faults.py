@@ -28,7 +28,7 @@ def test_a_full_disk_stops_the_run_in_words_and_keeps_what_was_saved(
         resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1_000_000, size - 1_000_000))
 
     command = [sys.executable, "-m", "finetune", *common, "--output", str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, timeout=900)
     assert done.returncode == 1
     assert "last.pt: cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
