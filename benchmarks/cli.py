@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.measure import Plan, measure
-from benchmarks.naive import quantize_naively
+from benchmarks.naive import NAIVE, quantize_naively
 from benchmarks.report import write_report
 from finetune.dataset import SPLITS, read_split
 from runtime.commandline import guarded, positive_int
@@ -22,14 +22,15 @@ examples:
   python -m benchmarks training --help                  seeds, ablations and speed of training
   python -m benchmarks runtime --help                   flower-infer: start, throughput, memory, robustness
   python -m benchmarks emulation --help                 the model file on an emulated Raspberry Pi
-  python -m benchmarks engines --help                   against naive quantization and OpenVINO; a table of layers
+  python -m benchmarks engines --help                   onnxruntime against OpenVINO; a table of layers
+  python -m benchmarks calibration --help               memory and time of each calibration method
   python -m benchmarks mobile --help                    the bundle for phones: size, agreement, speed
 
 Leave the machine to itself while it runs. Writes report.md, report.json, report.html and the plots to --output.
 """
 
 
-COMMANDS = ("training", "runtime", "mobile", "emulation", "engines")
+COMMANDS = ("training", "runtime", "mobile", "emulation", "engines", "calibration")
 """What stands before other options: modules of this package with a command line of their own."""
 EXPORTED = Path("runs/flowers")
 USUAL_CHECKPOINT = EXPORTED / "best.pt"
@@ -55,7 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--naive",
         action="store_true",
-        help="also measure what onnxruntime's quantize_static makes of the first model file, all options as they come",
+        help="also measure what onnxruntime's quantize_static makes of the first model file: all options as they come, "
+        "and with uint8 activations",
     )
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
     parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
@@ -91,8 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _benchmark(options: argparse.Namespace, command: str) -> None:
     models = list(options.models)
     if options.naive:
-        naive = models[0].with_name(models[0].stem.removesuffix("-fp32") + "-naive.onnx")
-        models.insert(1, quantize_naively(models[0], read_split(options.data, "val"), naive))
+        split = read_split(options.data, "val")
+        for place, precision in enumerate(NAIVE, start=1):
+            ending = precision.removesuffix(" int8").replace(" ", "-")
+            naive = models[0].with_name(f"{models[0].stem.removesuffix('-fp32')}-{ending}.onnx")
+            models.insert(place, quantize_naively(models[0], split, naive, precision))
     plan = Plan(
         checkpoint=options.checkpoint or (USUAL_CHECKPOINT if USUAL_CHECKPOINT.is_file() else None),
         models=tuple(models),

@@ -1,12 +1,14 @@
-"""The baseline: onnxruntime's ``quantize_static`` as it comes, with min-max on the same photographs."""
+"""The baselines: onnxruntime's ``quantize_static`` with min-max on the same photographs."""
 
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from onnxruntime.quantization import CalibrationDataReader, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from tqdm import tqdm
 
 from export.graph import finished
@@ -29,17 +31,36 @@ class _Photographs(CalibrationDataReader):
         return None if images is None else {INPUT: images}
 
 
-def quantize_naively(fp32: Path, split: Split, output: Path) -> Path:
-    """Quantize the FP32 file with every option left as it is, calibrated on ``split``; returns ``output``."""
+NAIVE: dict[str, dict[str, QuantType]] = {
+    "naive int8": {},
+    "naive u8s8 int8": {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8},
+}
+"""Options of ``quantize_static`` by what the file is called: all as they come, which is int8 for both and a scale a
+tensor; and uint8 activations, for which processors have instructions, as its documentation advises for x86."""
+
+
+def quantize_naively(fp32: Path, split: Split, output: Path, precision: str = "naive int8") -> Path:
+    """Quantize the FP32 file as one of `NAIVE` says, calibrated on ``split``; returns ``output``."""
     import onnx
 
     session = Session(fp32, device="cpu")
-    logging.getLogger().setLevel(logging.ERROR)  # it advises to pre-process, which changes nothing here
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _quiet():
         made = Path(folder, "naive.onnx")
-        quantize_static(fp32, made, _Photographs(split, session))
+        quantize_static(fp32, made, _Photographs(split, session), **NAIVE[precision])
         model = onnx.load(made)
     calibration = {"method": "minmax", "split": split.name, "images": len(split), "sha256": split.digest()}
-    info = replace(session.info, precision="naive int8", calibration=calibration, evaluation={})
+    info = replace(session.info, precision=precision, calibration=calibration, evaluation={})
     write_bytes(output, finished(model, info))
     return output
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """onnxruntime advises to pre-process, by way of the root logger; that changes nothing here."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)

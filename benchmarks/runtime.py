@@ -25,7 +25,7 @@ from benchmarks.speed import interleaved, percentiles, speedup
 from benchmarks.strangers import draw_strangers
 from export.confidence import BINS, expected_calibration_error
 from export.evaluation import run_split
-from export.targets import to_ort
+from export.mobile.ort_format import to_ort
 from finetune.dataset import read_split
 from finetune.split import Split
 from runtime.answer import softmax
@@ -129,7 +129,7 @@ def _forms(options: argparse.Namespace) -> list[dict[str, Any]]:
         forms = {
             "as exported (QDQ)": content,
             "optimised for any processor": Path(folder, "optimised.onnx").read_bytes(),
-            "ORT format": to_ort(content),
+            "ORT format": to_ort({"model": content})["model"],
         }
 
     def opened(form: bytes) -> Callable[[], object]:

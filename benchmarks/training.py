@@ -27,6 +27,7 @@ from finetune.photos import batches
 from finetune.recipe import Recipe
 from finetune.soup import cook
 from finetune.split import Split
+from finetune.training import LOG
 from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
 from runtime.preprocessing import Preprocessing
@@ -154,6 +155,8 @@ def _logits(checkpoint: Checkpoint, split: Split, preprocessing: Preprocessing) 
 def _accuracy(name: str, path: Path, val: Split, test: Split) -> dict[str, Any]:
     checkpoint = load_checkpoint(path)
     figures: dict[str, Any] = {"name": name, "sha256": sha256_of(path), "recipe": checkpoint.recipe}
+    if (log := path.with_name(LOG)).is_file():
+        figures["minutes"] = sum(json.loads(line)["seconds"] for line in log.read_text().splitlines()) / 60
     for split in (val, test):
         logits = _logits(checkpoint, split, checkpoint.preprocessing)
         right = hits(logits, split.labels)

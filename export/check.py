@@ -1,19 +1,25 @@
 """``python -m export --check FILE``: whether a model file is what it says it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from export.evaluation import run_split, summary
+from export.evaluation import Comparison, run_split, summary
 from export.manifest import NAME, read_manifest
+from export.writing import PREFIX
 from finetune.checkpoint import sha256_of
 from finetune.dataset import SPLITS, is_dataset, read_split
 from finetune.split import Split
+from runtime.errors import ModelError
 from runtime.modelfile import ModelInfo
 from runtime.session import Session
 
 TOLERANCE = 0.5
-"""Points of top-1 by which a measurement may differ from the file's own: INT8 kernels round differently."""
+"""Points by which a measurement may differ from the file's own: INT8 kernels round differently."""
+FIGURES = {"top1": "top-1", "top5": "top-5", "mean_per_class": "mean per class"}
+AGAINST_FP32 = {"fp32_top1": "FP32 top-1", "agreement_with_fp32": "same top-1 as FP32"}
+"""Looked at where the FP32 file lies beside."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ def check(path: Path, data: Path) -> Iterator[Finding]:
     if not is_dataset(data):
         yield Finding(None, f"{data}: no data set; calibration images and accuracy were not looked at (--data)")
         return
+    yield _same_classes(info, data)
     yield from _calibrated(info, data)
     yield from _accurate(session, data)
 
@@ -78,18 +85,52 @@ def _calibrated(info: ModelInfo, data: Path) -> Iterator[Finding]:
     yield Finding(same, f"calibrated on {'these' if same else 'other'} {len(split):,} {split.name} images")
 
 
+def _same_classes(info: ModelInfo, data: Path) -> Finding:
+    classes = read_split(data, next((name for name in info.evaluation if name in SPLITS), "val")).classes
+    if info.classes == classes:
+        return Finding(True, f"class names are the data set's: {len(classes)}")
+    odd = next((pair for pair in zip(info.classes, classes, strict=False) if pair[0] != pair[1]), None)
+    which = f"{odd[0]!r} is {odd[1]!r} there" if odd else f"{len(info.classes)} of them, {len(classes)} there"
+    return Finding(False, f"class names are not the data set's: {which}")
+
+
 def _accurate(session: Session, data: Path) -> Iterator[Finding]:
+    sessions = {"file": session, **_fp32_beside(session)}
     for name, stated in session.info.evaluation.items():
         split = _stated_split(name, stated, data)
-        top1 = stated.get("top1") if isinstance(stated, dict) else None
-        if split is None or not isinstance(top1, int | float):
+        said = {key: stated.get(key) if isinstance(stated, dict) else None for key in FIGURES}
+        if split is None or not all(isinstance(value, int | float) for value in said.values()):
             yield Finding(
                 False, f"accuracy on {name!r}: of a split or a number of images that the data set does not have"
             )
             continue
-        measured = summary(run_split({"file": session}, split, session.info.preprocessing)["file"], split)
-        same = abs(measured["top1"] - top1) <= TOLERANCE
-        yield Finding(same, f"{split.describe()}: says {top1} % top-1, has {measured['top1']} %")
+        logits = run_split(sessions, split, session.info.preprocessing)
+        yield _compared(split, said, summary(logits["file"], split))
+        against = {key: stated[key] for key in AGAINST_FP32 if isinstance(stated.get(key), int | float)}
+        if against and "fp32" in logits:
+            agreement = Comparison.of(logits["file"], logits["fp32"]).agreement
+            fp32 = summary(logits["fp32"], split)["top1"]
+            yield _compared(split, against, {"fp32_top1": fp32, "agreement_with_fp32": round(100 * agreement, 2)})
+
+
+def _compared(split: Split, said: Mapping[str, Any], measured: Mapping[str, Any]) -> Finding:
+    same = all(abs(measured[key] - value) <= TOLERANCE for key, value in said.items())
+    names = {**FIGURES, **AGAINST_FP32}
+    words = ", ".join(f"{names[key]} {value:.2f} % (has {measured[key]:.2f})" for key, value in said.items())
+    return Finding(same, f"{split.describe()}: says {words}")
+
+
+def _fp32_beside(session: Session) -> dict[str, Session]:
+    """The FP32 file of the same export, if it is still in the same folder."""
+    path, info = session.path.with_name(f"{PREFIX}{session.info.architecture}-fp32.onnx"), session.info
+    if info.precision == "fp32" or not path.is_file():
+        return {}
+    try:
+        fp32 = Session(path, device="cpu")
+    except ModelError:
+        return {}  # its own --check says why
+    related = all(getattr(fp32.info, name) == getattr(info, name) for name in ("classes", "preprocessing", "training"))
+    return {"fp32": fp32} if related else {}
 
 
 def _stated_split(name: object, stated: object, data: Path) -> Split | None:

@@ -31,7 +31,13 @@ examples:
   python -m export --target mobile --output app        a folder for phones, from the model inside the package
   python -m export --check flowers-resnet50-int8.onnx  whether a file is what it says it is
   flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
+
+On x86 with AVX2 but without VNNI, the INT8 file of --target cpu must be opened through the runtime, or in onnxruntime
+with session.x64quantprecision = 1: its sums overflow otherwise.
 """
+
+
+STOPPED = "every file is the old one or the new one, whole; --check FILE tells whether it is that of the last export"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -80,7 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--search",
         action="store_true",
-        help="try all calibrations, and keep layers in float where the best alone loses more than --max-drop",
+        help="try all calibrations and repairs of the weights, and keep layers in float where the best of these alone "
+        "loses more than --max-drop",
     )
     parser.add_argument(
         "--qat",
@@ -137,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m export`` and return its exit status."""
     options = build_parser().parse_args(arguments)
     work = _check if options.check is not None else _bundle if options.target == "mobile" else _export
-    return guarded("export", lambda: work(options), stopped="nothing was written")
+    return guarded("export", lambda: work(options), stopped=STOPPED)
 
 
 def _export(options: argparse.Namespace) -> None:

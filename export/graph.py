@@ -82,18 +82,25 @@ def with_intake(core: onnx.ModelProto, *, plain: bool = False) -> onnx.ModelProt
     target = quantizers[0].output[0] if quantizers else f"{PIXELS}_bytes"
     for node in quantizers:
         graph.node.remove(node)
-    intake = [helper.make_node("Transpose", [INPUT], [target], name="intake_transpose", perm=[0, 3, 1, 2])]
+    channels_first = [0, 3, 1, 2]
     if plain:
+        # TensorRT takes unsigned bytes into a Cast and into nothing else: not even a Transpose may come before it.
         graph.initializer.append(helper.make_tensor("intake_zero", TensorProto.FLOAT, [], [PIXEL_ZERO]))
-        intake += [
-            helper.make_node("Cast", [target], [f"{PIXELS}_float"], name="intake_cast", to=TensorProto.FLOAT),
+        intake = [
+            helper.make_node("Cast", [INPUT], [f"{INPUT}_float"], name="intake_cast", to=TensorProto.FLOAT),
+            helper.make_node(
+                "Transpose", [f"{INPUT}_float"], [f"{PIXELS}_float"], name="intake_transpose", perm=channels_first
+            ),
             helper.make_node("Sub", [f"{PIXELS}_float", "intake_zero"], [PIXELS], name="intake"),
         ]
-    elif not quantizers:
-        scale = helper.make_tensor("intake_scale", TensorProto.FLOAT, [], [1.0])
-        zero = helper.make_tensor("intake_zero", TensorProto.UINT8, [], [PIXEL_ZERO])
-        graph.initializer.extend([scale, zero])
-        intake.append(helper.make_node("DequantizeLinear", [target, scale.name, zero.name], [PIXELS], name="intake"))
+    else:
+        intake = [helper.make_node("Transpose", [INPUT], [target], name="intake_transpose", perm=channels_first)]
+        if not quantizers:
+            scale = helper.make_tensor("intake_scale", TensorProto.FLOAT, [], [1.0])
+            zero = helper.make_tensor("intake_zero", TensorProto.UINT8, [], [PIXEL_ZERO])
+            graph.initializer.extend([scale, zero])
+            dequantized = [target, scale.name, zero.name]
+            intake.append(helper.make_node("DequantizeLinear", dequantized, [PIXELS], name="intake"))
     nodes = [*intake, *graph.node]
     del graph.node[:], graph.input[:]
     graph.node.extend(nodes)

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
 
 from export.calibration import QUANTIZED_OPERATORS
 from export.graph import PIXELS
+from export.repairs import corrected
 from finetune.network import PIXEL_ZERO
 
 LAYERS = ("Conv", "Gemm")
@@ -25,7 +26,12 @@ def layers_of(core: onnx.ModelProto) -> list[str]:
 
 
 def quantize(
-    core: onnx.ModelProto, ranges: TensorsData, *, keep: Sequence[str] = (), tensorrt: bool = False
+    core: onnx.ModelProto,
+    ranges: TensorsData,
+    *,
+    keep: Sequence[str] = (),
+    tensorrt: bool = False,
+    errors: Mapping[str, np.ndarray] | None = None,
 ) -> onnx.ModelProto:
     """Quantize ``core`` with the activation ranges that `export.ranges.find_ranges` found.
 
@@ -36,7 +42,10 @@ def quantize(
         tensorrt: in the form that TensorRT takes: int8 activations with zero point 0, and biases left in float.
             Otherwise activations are uint8, and the pixels get scale 1 and zero point `PIXEL_ZERO`: quantized, they
             are the photo's bytes.
+        errors: of the biases (`export.repairs.bias_errors`), to be added to those of the layers that are rounded.
     """
+    if errors:
+        core = corrected(core, {layer: error for layer, error in errors.items() if layer not in keep})
     pixel_rule = {
         "quant_type": QuantType.QUInt8,
         "scale": np.array(1.0, dtype=np.float32),

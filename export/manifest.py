@@ -1,7 +1,7 @@
 """The manifest: ``SHA256SUMS`` beside the model files, in the format of ``sha256sum``."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from finetune.checkpoint import sha256_of
@@ -12,11 +12,15 @@ LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
 
 
 def write_manifest(paths: Iterable[Path]) -> None:
-    """Put the digests of ``paths``, files of one folder, into its manifest; other lines stay as they are."""
+    """Put the digests of ``paths`` into the manifests of their folders; other lines stay as they are."""
     for path in paths:
-        known = read_manifest(path.parent)
-        known[path.name] = sha256_of(path)
-        write_text(path.parent / NAME, "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items())))
+        write_text(path.parent / NAME, manifest_text(path.parent, {path.name: sha256_of(path)}))
+
+
+def manifest_text(folder: Path, digests: Mapping[str, str]) -> str:
+    """The manifest of ``folder`` with ``digests`` (file name → SHA-256) in it; other lines stay as they are."""
+    known = {**read_manifest(folder), **digests}
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items()))
 
 
 def read_manifest(folder: Path) -> dict[str, str]:

@@ -13,30 +13,25 @@ from export.calibration import collect
 from export.confidence import fit_temperature, fit_threshold
 from export.evaluation import Comparison, run_split, summary
 from export.graph import build_core, finished, torch_logits, with_intake
+from export.guard import LIMITS, ExportError, Loss, advice, report_noise
 from export.int8 import quantize
-from export.manifest import write_manifest
 from export.qat import fine_tune
 from export.ranges import find_ranges
-from export.search import search
-from export.sensitivity import NOISE_IMAGES, signal_to_noise
+from export.search import divergence, search
+from export.sensitivity import NOISE_IMAGES
 from export.targets import Form, forms, to_half
+from export.writing import PREFIX, write_together
 from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
 from finetune.photos import batches
 from finetune.split import Split
 from runtime.atomic import write_bytes
-from runtime.errors import FlowerError
 from runtime.modelfile import ModelInfo
 from runtime.session import Session
 from runtime.version import tool_versions
 
 CHECKED_IMAGES = 16
-SHOWN_LAYERS = 10
 TOLERANCE = 1e-3
 """Largest difference of a logit between PyTorch and the FP32 file. Float rounding gives about 1e-5."""
-
-
-class ExportError(FlowerError):
-    """An export that did not come out right; nothing is written."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +90,22 @@ def run(job: Job) -> list[Exported]:
     graphs, infos, cores = {}, {}, {}
     base = _info(checkpoint, job.checkpoint)
     for name, form in wanted.items():
-        cores[name], notes = _converted(form, core, checkpoint, job)
-        graphs[name] = with_intake(cores[name], plain=form.tensorrt) if form.precision != "fp16" else cores[name]
-        infos[name] = replace(base, precision=form.precision, calibration=notes)
+        made = cores[name] = _converted(form, core, checkpoint, job)
+        graphs[name] = with_intake(made.model, plain=form.tensorrt) if form.precision != "fp16" else made.model
+        infos[name] = replace(base, precision=form.precision, calibration=made.notes)
         if form.precision == "fp32":
             _check_against_torch(checkpoint, _opened(graphs[name], infos[name]), job)
     sessions = {name: _opened(graph, infos[name]) for name, graph in graphs.items()}
     # On the calibration photographs first: the temperature is a choice, and choices are made on validation.
     logits = _measure(sessions, infos, job.calibration, checkpoint)
-    for name in wanted:
-        _guard(name, infos[name], job, lambda name=name: _noise(core, cores[name], checkpoint, job))  # type: ignore[misc]
+    for name, made in cores.items():
+        loss = Loss.of(name, infos[name], job.calibration)
+        try:
+            loss.check(job.max_drop, advice(searched=job.search, fine_tuned=bool(job.qat)))
+        except ExportError:
+            if infos[name].precision == "int8":
+                report_noise(made.exact, made.model, _first(job, checkpoint, NOISE_IMAGES), job.report)
+            raise
     for name in infos:
         temperature = job.temperature or fit_temperature(logits[name], job.calibration.labels)
         threshold = job.threshold if job.threshold is not None else fit_threshold(logits[name], temperature)
@@ -113,32 +114,47 @@ def run(job: Job) -> list[Exported]:
         note = ""
         if not job.temperature or job.threshold is None:
             note = "; fitted on them, temperature and threshold make answers too sure (--temperature, --threshold)"
-        job.report(f"note     the network was trained on the {job.calibration.name} photographs, too{note}")
+        job.report(
+            f"note     the network was trained on the {job.calibration.name} photographs, too: its top-1 there says "
+            f"nothing, so that {LIMITS} decide as well{note}"
+        )
     if job.evaluation is not None:
         logits = _measure(sessions, infos, job.evaluation, checkpoint)
     sessions.clear()  # with their weights, before more copies of these are made
     # All are finished before the first is written, so that a failure leaves nothing new behind.
     contents = {}
     for name in wanted:
-        contents[f"flowers-{checkpoint.architecture}-{name}.onnx"] = name, finished(graphs[name], infos[name])
-    exported = []
-    for file, (name, content) in contents.items():
-        write_bytes(job.output / file, content)
-        comparison = Comparison.of(logits[name], logits["fp32"]) if name != "fp32" else None
-        exported.append(Exported(job.output / file, infos[name], len(content), comparison))
-    write_manifest([item.path for item in exported])
-    return exported
+        contents[f"{PREFIX}{checkpoint.architecture}-{name}.onnx"] = name, finished(graphs[name], infos[name])
+    write_together(job.output, {file: content for file, (_, content) in contents.items()})
+    return [
+        Exported(
+            job.output / file,
+            infos[name],
+            len(content),
+            Comparison.of(logits[name], logits["fp32"]) if name != "fp32" else None,
+        )
+        for file, (name, content) in contents.items()
+    ]
 
 
-def _converted(
-    form: Form, core: onnx.ModelProto, checkpoint: Checkpoint, job: Job
-) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """The core in the precision of ``form``, and what is to be said of its calibration."""
+@dataclass(frozen=True)
+class _Converted:
+    """The core in the precision of a form."""
+
+    model: onnx.ModelProto
+    exact: onnx.ModelProto
+    """The float network that it was made from: the core, fine-tuned and equalised or not."""
+    notes: dict[str, Any]
+    """What is to be said of its calibration."""
+
+
+def _converted(form: Form, core: onnx.ModelProto, checkpoint: Checkpoint, job: Job) -> _Converted:
     if form.precision == "fp32":
-        return core, {}
+        return _Converted(core, core, {})
     if form.precision == "fp16":
-        return to_half(with_intake(core, plain=True)), {}
+        return _Converted(to_half(with_intake(core, plain=True)), core, {})
     notes: dict[str, Any] = {}
+    original = core
     if job.qat and job.training is not None:
         checkpoint = fine_tune(checkpoint, job.training, job.qat, form.tensorrt)
         core = build_core(checkpoint)
@@ -147,19 +163,24 @@ def _converted(
     method, keep = job.method, tuple[str, ...]()
     if job.search:
         pixels, labels = _first(job, checkpoint, len(job.calibration)), job.calibration.labels
-        best = search(core, histograms, pixels, labels, job.max_drop, job.report, form.tensorrt).best
-        method, keep, quantized = best.method, best.keep, best.model
+        found = search(core, histograms, pixels, labels, job.max_drop, job.report, form.tensorrt, reference=original)
+        best = found.best
+        method, keep, quantized, core = best.method, best.keep, best.model, best.recipe.core
+        notes["repairs"] = list(best.recipe.repairs)
+        notes["tried"] = {candidate.title(): candidate.figures() for candidate in found.tried}
+        chosen = best.title()
     else:
         quantized = quantize(core, find_ranges(histograms, method), tensorrt=form.tensorrt)
-    job.report(f"int8     calibrated on {job.calibration.describe()}, {method}")
-    return quantized, {
-        **notes,
+        chosen = method
+    job.report(f"int8     calibrated on {job.calibration.describe()}, {chosen}")
+    notes |= {
         "method": method,
         "split": job.calibration.name,
         "images": len(job.calibration),
         "sha256": job.calibration.digest(),
         "float_layers": list(keep),
     }
+    return _Converted(quantized, core, notes)
 
 
 def _info(checkpoint: Checkpoint, path: Path) -> ModelInfo:
@@ -213,6 +234,7 @@ def _measure(
             measured["trained_on"] = True
         if name != "fp32":
             measured["fp32_top1"] = summary(logits["fp32"], split)["top1"]
+            measured["divergence_from_fp32"] = float(f"{divergence(logits['fp32'], logits[name]):.3g}")
             measured["agreement_with_fp32"] = round(100 * Comparison.of(logits[name], logits["fp32"]).agreement, 2)
         infos[name] = replace(info, evaluation={**info.evaluation, split.name: measured})
     return logits
@@ -221,32 +243,6 @@ def _measure(
 def _first(job: Job, checkpoint: Checkpoint, count: int) -> np.ndarray:
     """Calibration photographs as pixels: uint8, shape (count, size, size, 3)."""
     return np.concatenate(list(_photographs(job.calibration.head(count), checkpoint)))
-
-
-def _noise(core: onnx.ModelProto, converted: onnx.ModelProto, checkpoint: Checkpoint, job: Job) -> dict[str, float]:
-    """The signal-to-noise ratio of each layer, in decibels."""
-    return signal_to_noise(core, converted, _first(job, checkpoint, NOISE_IMAGES))
-
-
-def _guard(name: str, info: ModelInfo, job: Job, noise: Callable[[], dict[str, float]]) -> None:
-    """Refuse a file that loses more than it may, and show where it loses."""
-    measured = info.evaluation[job.calibration.name]
-    drop = measured.get("fp32_top1", measured["top1"]) - measured["top1"]
-    if drop <= job.max_drop:
-        return
-    message = (
-        f"{name} loses {drop:.2f} points of top-1 on {job.calibration.describe()}: {measured['fp32_top1']:.2f} % in "
-        f"FP32, {measured['top1']:.2f} % in {info.precision.upper()}; more than --max-drop {job.max_drop:g}, so "
-        "nothing was written"
-    )
-    if 100 / len(job.calibration) > job.max_drop:
-        message += f"; one photograph is {100 / len(job.calibration):.2g} points here: use more, or a larger --max-drop"
-    if info.precision == "int8":
-        job.report("signal to noise   layer, the noisiest first")
-        for layer, ratio in sorted(noise().items(), key=lambda pair: pair[1])[:SHOWN_LAYERS]:
-            job.report(f"{ratio:>12.1f} dB   {layer}")
-        message += "; try --search, which keeps the noisiest layers in float, or --qat 1"
-    raise ExportError(message)
 
 
 def _opened(graph: onnx.ModelProto, info: ModelInfo) -> Session:

@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,12 @@ class Sensitivity:
 
 
 def rank_layers(
-    core: onnx.ModelProto, ranges: TensorsData, images: np.ndarray, labels: np.ndarray, tensorrt: bool = False
+    core: onnx.ModelProto,
+    ranges: TensorsData,
+    images: np.ndarray,
+    labels: np.ndarray,
+    tensorrt: bool = False,
+    errors: Mapping[str, np.ndarray] | None = None,
 ) -> list[Sensitivity]:
     """All layers, the one that costs most first.
 
@@ -50,12 +55,17 @@ def rank_layers(
         images: uint8, shape (images, size, size, 3).
         labels: int64, shape (images,).
         tensorrt: the form that the network is quantized in.
+        errors: of the biases (`export.repairs.bias_errors`).
     """
-    noise = signal_to_noise(core, quantize(core, ranges, tensorrt=tensorrt), images[:NOISE_IMAGES])
+
+    def rounded(keep: Sequence[str] = ()) -> onnx.ModelProto:
+        return quantize(core, ranges, keep=keep, tensorrt=tensorrt, errors=errors)
+
+    noise = signal_to_noise(core, rounded(), images[:NOISE_IMAGES])
     images, labels = images[:LOSS_IMAGES], labels[:LOSS_IMAGES]
 
     def loss(keep: Sequence[str]) -> float:
-        network = GraphNetwork(with_intake(quantize(core, ranges, keep=keep, tensorrt=tensorrt), plain=tensorrt))
+        network = GraphNetwork(with_intake(rounded(keep), plain=tensorrt))
         return cross_entropy(np.concatenate([network.logits(image[np.newaxis]) for image in images]), labels)
 
     whole = loss(())

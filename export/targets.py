@@ -3,7 +3,8 @@
 ``cpu``
     One INT8 file for every processor: uint8 activations, int8 weights with a scale for each output channel. x86 with
     VNNI and arm64 multiply those exactly. x86 with AVX2 alone adds pairs of products in 16 bits, where they can
-    overflow; `runtime.session.Session` therefore asks onnxruntime to hold weights as uint8 there.
+    overflow; `runtime.session.Session` therefore asks onnxruntime to hold weights as uint8 there, and whoever opens the
+    file otherwise must set ``session.x64quantprecision`` to 1.
 ``cuda``
     FP16 for onnxruntime's CUDA kernels, which have no INT8 convolution; and INT8 for TensorRT, which takes int8
     activations with zero point 0 alone (NVIDIA, "Working with Quantized Types").

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -169,10 +170,7 @@ def _finetune(options: argparse.Namespace) -> None:
         RECIPES[options.recipe], **{name: value for name, value in given.items() if value is not None}
     )
     preprocessing = Preprocessing(options.test_size, options.crop_pct, options.interpolation)
-    if any(options.output.glob(LAST if recipe.runs == 1 else f"seed-*/{LAST}")) and not options.resume:
-        raise FlowerError(
-            f"{options.output}: holds a run already; go on with it by --resume, or choose another --output"
-        )
+    _check_output(options.output, several=recipe.runs > 1, resume=options.resume)
     if options.tensorboard and find_spec("tensorboard") is None:
         raise FlowerError("--tensorboard needs TensorBoard: pip install 'flower-edge[tensorboard]'")
     processes = Processes.join(options.device)
@@ -224,6 +222,24 @@ def _finetune(options: argparse.Namespace) -> None:
     paths = [_trained(part, weights, options.resume) for part in runs_of(run)]
     best = paths[0] if recipe.runs == 1 else serve(run, paths)
     report(f"next     python -m export --checkpoint {best} --data {options.data} --quantize int8")
+
+
+def _check_output(output: Path, *, several: bool, resume: bool) -> None:
+    """Raise `FlowerError` if a run must not or cannot be written to ``output``; now, and not after the linear probe."""
+    one, parts = (output / LAST).exists(), any(output.glob(f"seed-*/{LAST}"))
+    if one if several else parts:
+        held, wanted = ("one run", "several") if several else ("several runs", "one")
+        raise FlowerError(f"{output}: holds {held}, whose best.pt {wanted} would replace; choose another --output")
+    if (one or parts) and not resume:
+        raise FlowerError(f"{output}: holds a run already; go on with it by --resume, or choose another --output")
+    place = output
+    while not place.exists():
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise FlowerError(f"{output}: cannot be written ({error.strerror}); choose another --output") from None
 
 
 def _trained(run: Run, weights: Path, resume: bool) -> Path:

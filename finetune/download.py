@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from finetune.vision import Flowers102, models
 
 CHUNK = 1024**2
 TIMEOUT_S = 30
+UNPACKING = ".unpacking-"
+"""Begins the name of the folder that images are unpacked in."""
 MAX_DOWNLOAD_BYTES = 1024**3
 MAX_UNPACKED_BYTES = 2 * 1024**3
 BASE_ADDRESS: str = Flowers102._download_url_prefix
@@ -62,9 +65,13 @@ def ensure_weights(*, address: str = WEIGHTS_ADDRESS) -> Path:
     """
     name = address.rpartition("/")[2]
     target = Path(torch.hub.get_dir(), "checkpoints", name)
-    with _alone(target.parent):
-        # torch's convention: the first digits of the file's SHA-256 stand at the end of its name.
-        fetch(address, target, "sha256", name.rpartition("-")[2].partition(".")[0])
+    # torch's convention: the first digits of the file's SHA-256 stand at the end of its name.
+    digest = name.rpartition("-")[2].partition(".")[0]
+    # A file that is there is whole: it gets its name last. So it is looked at without the lock, which would have to be
+    # written beside it, in a folder that may be read-only.
+    if not is_published(target, "sha256", digest):
+        with _alone(target.parent):
+            fetch(address, target, "sha256", digest)
     return target
 
 
@@ -86,9 +93,9 @@ def fetch(address: str, target: Path, algorithm: str, digest: str) -> None:
     Raises:
         DataError: the server cannot be reached, or the content does not have the checksum.
     """
+    if is_published(target, algorithm, digest):
+        return
     if target.is_file():
-        if digest_of(target, algorithm).startswith(digest):
-            return
         raise DataError(f"{target}: is not the file that was published; move it away, or complete the data set")
     part = target.with_name(target.name + ".part")
     try:
@@ -103,6 +110,11 @@ def fetch(address: str, target: Path, algorithm: str, digest: str) -> None:
         part.unlink()
         raise DataError(f"{address}: what arrived is not the published file (wrong checksum); run the command again")
     part.replace(target)
+
+
+def is_published(path: Path, algorithm: str, digest: str) -> bool:
+    """Whether ``path`` is a file whose digest begins with ``digest``."""
+    return path.is_file() and digest_of(path, algorithm).startswith(digest)
 
 
 def _continue_download(address: str, part: Path) -> None:
@@ -148,9 +160,11 @@ def unpack_images(archive: Path, folder: Path) -> None:
     """Unpack the archive's ``jpg`` folder to ``folder/jpg``, which appears only when it is whole.
 
     Raises:
-        DataError: the archive is damaged, too large, or holds paths that leave the folder.
+        DataError: the archive is damaged, too large, or holds paths that leave the folder; or the disk is full.
     """
-    temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder))
+    for leftover in folder.glob(f"{UNPACKING}*"):  # of a process that was killed: this one is alone in the folder
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=folder))
     try:
         with tarfile.open(archive) as tar:
             members = tar.getmembers()
@@ -161,7 +175,12 @@ def unpack_images(archive: Path, folder: Path) -> None:
         if not (temporary / "jpg").is_dir():
             raise DataError(f"{archive}: holds no folder jpg; download it again")
         (temporary / "jpg").rename(folder / "jpg")
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except OSError as error:
+        # gzip reports a damaged archive as an OSError, too, but one without a number.
+        if error.errno is not None:
+            raise DataError(f"{folder}: cannot be written ({error.strerror}); free some space and try again") from None
+        raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download again") from None
+    except (tarfile.TarError, zlib.error, EOFError) as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download again") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from finetune.split import DataError, Split
+from runtime.photo import SUFFIXES
 
 NAMES = ("train", "val", "test")
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 HELD_OUT = 10
 """One photograph in this many is for validation, and one for testing."""
 
@@ -60,7 +60,7 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
             photographs = sorted(
-                file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS and not file.name.startswith(".")
+                file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
             )
             if photographs:
                 found[path.name] = photographs

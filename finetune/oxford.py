@@ -95,7 +95,9 @@ def _read_splits(folder: Path, images: int) -> dict[str, np.ndarray]:
     for name, variable in SPLITS.items():
         path = together if together.is_file() else folder / f"{variable}.mat"
         ids = _read_integers(path, variable)
-        if ids.min() < 1 or ids.max() > images:
+        if ids.min() < 1:
+            raise DataError(f"{path}: {variable} names image {ids.min()}, but they count from 1; download it again")
+        if ids.max() > images:
             raise DataError(
                 f"{path}: {variable} names image {ids.max()}, but imagelabels.mat has {images:,} images; "
                 "the two files do not belong together"

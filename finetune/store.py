@@ -130,9 +130,12 @@ class Store:
             self._report(f"cache    {self._data.parent}: cannot be written ({error.strerror}); going on without")
 
     def __getstate__(self) -> dict[str, Any]:
-        """For loader processes that are not forks: without handles."""
-        left_out = ("_data_file", "_index_file", "_map", "_entries")
+        """For loader processes that are not forks: without handles, and without what reports, which may be local."""
+        left_out = ("_data_file", "_index_file", "_map", "_entries", "_report")
         return {name: value for name, value in vars(self).items() if name not in left_out} | {"_process": -1}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _report=print)
 
 
 def _write(file: Any, content: bytes, offset: int) -> None:

@@ -20,7 +20,7 @@ from finetune.photos import epoch_order
 from finetune.recipe import Recipe
 from finetune.run import Run, State, save_state
 from finetune.validation import Validation
-from finetune.views import TrainingViews
+from finetune.views import TrainingViews, views_of
 from runtime.atomic import remove_leftovers, write_text
 from runtime.errors import FlowerError
 
@@ -40,18 +40,19 @@ def train(run: Run, state: State) -> Path:
     validation accuracy rose, or without a validation split after the last epoch. Each appears whole or not at all.
 
     Raises:
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss or its gradient is no longer a number.
     """
     recipe, is_first = run.recipe, run.processes.is_first
     if is_first:
         run.output.mkdir(parents=True, exist_ok=True)
         remove_leftovers(run.output)
     run.processes.wait()
-    phases = {recipe.phase(0), recipe.phase(recipe.epochs - 1)}
-    views = {phase: TrainingViews(run, phase, state.network, share=1 / len(phases)) for phase in phases}
+    views = views_of(run, state.network)
     validation = Validation(run, run.val, state.network) if run.val is not None else None
     set_trainable(state.network, recipe.freeze)
     network = run.processes.wrap(state.network, recipe)
+    if is_first and state.epoch == recipe.epochs:
+        _write_history(run, state)  # killed after the last epoch's state was saved, a run never wrote that epoch's
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
         set_trainable(state.network, recipe.first_trained_stage(epoch), train_statistics=recipe.batchnorm == "train")
@@ -71,8 +72,7 @@ def train(run: Run, state: State) -> Path:
             if kept:
                 save_checkpoint(_checkpoint(run, state, record), run.output / BEST)
             save_state(run, state)
-            write_text(run.output / LOG, "".join(json.dumps(line) + "\n" for line in state.history))
-            draw_curves(state.history, run.output / CURVES)
+            _write_history(run, state)
             if run.tensorboard:
                 _log_to_tensorboard(run.output / TENSORBOARD, record)
             run.report(_line(record, recipe, kept))
@@ -80,6 +80,12 @@ def train(run: Run, state: State) -> Path:
     if is_first and run.cache is None:
         shutil.rmtree(cache_folder(run), ignore_errors=True)
     return run.output / BEST
+
+
+def _write_history(run: Run, state: State) -> None:
+    """``log.jsonl`` and ``curves.png``, from all epochs so far."""
+    write_text(run.output / LOG, "".join(json.dumps(line) + "\n" for line in state.history))
+    draw_curves(state.history, run.output / CURVES)
 
 
 def _line(record: dict[str, Any], recipe: Recipe, kept: bool) -> str:
@@ -115,13 +121,13 @@ def train_epoch(run: Run, state: State, network: nn.Module, views: TrainingViews
             loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
             value = loss.item()
             if not math.isfinite(value):
-                raise TrainingError(
-                    f"the loss became {value} in epoch {epoch + 1}, step {index + 1}; usual causes: a learning rate "
-                    f"that is too high (--lr, --head-lr), or damaged weights; {run.output} keeps what was saved before"
-                )
+                raise _no_number("loss", value, run, epoch, index)
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip_norm)
+            # A norm that is no number would clip every gradient to NaN, and the weights with them.
+            norm = float(nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip_norm))
+            if not math.isfinite(norm):
+                raise _no_number("norm of the gradient", norm, run, epoch, index)
             state.optimizer.step()
             if recipe.average == "swa" and epoch < SWA_START * recipe.epochs:
                 state.averaged.n_averaged.zero_()  # the mean begins again: a copy, until it is time to average
@@ -140,6 +146,13 @@ def train_epoch(run: Run, state: State, network: nn.Module, views: TrainingViews
         "learning_rate": recipe.lr * learning_rate_factor((epoch + 1) * steps - 1, steps, recipe),
         "images_per_second": round(seen / (time.monotonic() - started), 2),
     }
+
+
+def _no_number(what: str, value: float, run: Run, epoch: int, index: int) -> TrainingError:
+    return TrainingError(
+        f"the {what} became {value} in epoch {epoch + 1}, step {index + 1}; usual causes: a learning rate that is too "
+        f"high (--lr, --head-lr), or damaged weights; {run.output} keeps what was saved before"
+    )
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, recipe: Recipe) -> float:

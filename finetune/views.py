@@ -56,27 +56,45 @@ class Window:
 class TrainingViews:
     """The batches of every epoch of one phase."""
 
-    def __init__(self, run: Run, recipe: Recipe, network: PhotoNetwork, *, share: float = 1.0) -> None:
-        """``recipe`` is the run's, or what `Recipe.phase` makes of it; ``share`` of the cache is for this phase."""
+    def __init__(
+        self,
+        run: Run,
+        recipe: Recipe,
+        network: PhotoNetwork,
+        *,
+        phase: str = "main",
+        photographs_share: float = 1.0,
+        views_share: float = 1.0,
+    ) -> None:
+        """Prepare the batches of a phase; `views_of` does so for all phases of a run.
+
+        Args:
+            recipe: the run's, or what `Recipe.phase` makes of it.
+            phase: in the name of its views' store.
+            photographs_share: of the room for decoded photographs; the same in phases of one size, who share a store.
+            views_share: of the room for views.
+        """
         self._run, self._recipe, self._network = run, recipe, network
+        # Where every epoch has new views, none is kept, and their room is the photographs'.
+        room = PHOTOGRAPHS_SHARE + (VIEWS_SHARE if recipe.echo == 1 else 0)
         decoded = Store(
             cache_folder(run),
-            f"photographs-{recipe.size}",
+            f"photographs-{recipe.view_size}",
             identity={"train": run.provenance["train_sha256"], "versions": run.versions, "size": recipe.view_size},
             dtype=np.uint8,
             slots=len(run.train),
             slot_bytes=decoded_slot_bytes(recipe),
-            max_bytes=int(PHOTOGRAPHS_SHARE * share * run.cache_bytes),
+            max_bytes=int(room * photographs_share * run.cache_bytes),
             report=run.report,
         )
         self._photos = TrainingPhotos(run.train, recipe, decoded)
         self._store = stage_store(
             run,
             network,
-            f"views-{recipe.size}",
+            f"views-{phase}",
             size=recipe.view_size,
             images=len(run.train),
-            max_bytes=int(VIEWS_SHARE * share * run.cache_bytes) if recipe.echo > 1 else 0,
+            max_bytes=int(VIEWS_SHARE * views_share * run.cache_bytes) if recipe.echo > 1 else 0,
             identity={
                 name: getattr(recipe, name)
                 for name in ("size", "min_scale", "augmentation", "erasing", "seed", "echo", "margin", "freeze")
@@ -163,6 +181,19 @@ class TrainingViews:
         random = np.random.default_rng(stream(recipe.seed, 2, epoch, index))
         top, left = random.integers(0, room - side + 1, 2).tolist()
         return Window(side, top, left)
+
+
+def views_of(run: Run, network: PhotoNetwork) -> dict[Recipe, TrainingViews]:
+    """The batches of each phase of a run, by what `Recipe.phase` makes of the recipe."""
+    recipe = run.recipe
+    phases = dict.fromkeys((recipe.phase(0), recipe.phase(recipe.epochs - 1)))  # each once, in their order
+    sizes = {phase.view_size for phase in phases}
+    return {
+        phase: TrainingViews(
+            run, phase, network, phase=name, photographs_share=1 / len(sizes), views_share=1 / len(phases)
+        )
+        for name, phase in zip(("main", "final"), phases, strict=False)
+    }
 
 
 class _Pending:

@@ -1,18 +1,23 @@
 """Benchmarks: the statistics, and that a report holds what was measured."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from benchmarks.accuracy import confused_pairs, worst_classes
 from benchmarks.cli import main
 from benchmarks.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
+from benchmarks.naive import quantize_naively
 from benchmarks.speed import interleaved, percentiles, speedup
 from export.cli import main as export
 from finetune.accuracy import confusion, mean_per_class, per_class, top_k
+from finetune.dataset import read_split
 from finetune.split import Split
+from runtime.session import Session
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2])
 ANSWERS = np.array([0, 0, 0, 1, 1, 2, 1])
@@ -72,10 +77,17 @@ def test_latency_figures() -> None:
 
 
 @pytest.fixture(scope="module")
-def report(run_folder: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    exported, folder = tmp_path_factory.mktemp("exported"), tmp_path_factory.mktemp("report")
+def exported(run_folder: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("exported")
+    arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(output)]
+    assert export([*arguments, "--evaluate", "none", "--max-drop", "100"]) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def report(exported: Path, run_folder: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
     arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset)]
-    assert export([*arguments, "--output", str(exported), "--evaluate", "none", "--max-drop", "100"]) == 0
     models = [str(exported / f"flowers-resnet50-{precision}.onnx") for precision in ("fp32", "int8")]
     assert main([*arguments, "--models", *models, "--rounds", "3", "--output", str(folder)]) == 0
     return folder
@@ -109,6 +121,24 @@ def test_the_report_reads_the_same_in_all_forms(report: Path) -> None:
     assert (report / "report.html").read_text().count("data:image/png;base64,") == 4
     for name in ("accuracy", "latency", "classes", "confusion"):
         assert (report / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("precision", "activations"), [("naive int8", np.int8), ("naive u8s8 int8", np.uint8)])
+def test_naive_quantization_is_what_it_is_called(
+    precision: str, activations: type, exported: Path, dataset: Path, tmp_path: Path
+) -> None:
+    level = logging.getLogger().level
+    fp32, photographs = exported / "flowers-resnet50-fp32.onnx", read_split(dataset, "val").head(2)
+    made = quantize_naively(fp32, photographs, tmp_path / "naive.onnx", precision)
+    assert logging.getLogger().level == level
+    assert Session(made, device="cpu").info.precision == precision
+    graph = onnx.load(made).graph
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    zeros = {kind: [values[node.input[2]] for node in graph.node if node.op_type == kind]
+             for kind in ("QuantizeLinear", "DequantizeLinear")}  # fmt: skip
+    assert {zero.dtype.type for zero in zeros["QuantizeLinear"]} == {activations}
+    assert np.int8 in {zero.dtype.type for zero in zeros["DequantizeLinear"]}  # the weights
+    assert all(zero.ndim == 0 for zero in zeros["DequantizeLinear"])  # a scale a tensor
 
 
 def test_a_model_that_is_not_there(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,14 @@
 """Downloading, from a server on this machine that breaks off."""
 
+import errno
 import hashlib
 import io
+import os
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -136,12 +139,30 @@ def test_the_whole_data_set(server: Oxford, dataset: Path, tmp_path: Path, monke
     assert len(server.asked) == 3
 
 
-def test_two_at_once_do_not_fight(
+def test_two_processes_at_once_do_not_fight(
     server: Oxford, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve_dataset(server, dataset, monkeypatch)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: download.ensure_dataset(tmp_path, base_address=address(server)), range(4)))
+    code = f"""
+from pathlib import Path
+from finetune import download
+download.FILES = {download.FILES!r}
+print("ready", flush=True)
+input()
+download.ensure_dataset(Path({str(tmp_path)!r}), base_address={address(server)!r})
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:  # both have started before either begins
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.wait(120) for process in processes] == [0, 0]
     assert read_split(tmp_path, "train").digest() == read_split(dataset, "train").digest()
     assert len(server.asked) == 3
 
@@ -161,3 +182,65 @@ def test_an_archive_cannot_write_outside_its_folder(name: str, tmp_path: Path) -
             download.unpack_images(archive, archive.parent)
         assert not (archive.parent / "jpg").exists()
     assert not (tmp_path / "outside.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [(tarfile.SYMTYPE, "/etc"), (tarfile.SYMTYPE, "../../.."), (tarfile.LNKTYPE, "../secret"), (tarfile.CHRTYPE, "")],
+    ids=["absolute symlink", "symlink upwards", "hard link upwards", "device"],
+)
+def test_an_archive_cannot_link_out_of_its_folder(kind: bytes, target: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("mine")
+    archive = tmp_path / "in" / "evil.tgz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("jpg/fine.jpg"), io.BytesIO())
+        link = tarfile.TarInfo("jpg/link")
+        link.type, link.linkname = kind, target
+        tar.addfile(link)
+        through = tarfile.TarInfo("jpg/link/written")
+        through.size = 4
+        tar.addfile(through, io.BytesIO(b"evil"))
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        download.unpack_images(archive, archive.parent)
+    assert [path.name for path in archive.parent.iterdir()] == ["evil.tgz"]
+    assert (tmp_path / "secret").read_text() == "mine"
+
+
+def test_what_a_killed_process_unpacked_is_removed(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / ".unpacking-abc" / "jpg").mkdir(parents=True)
+    with tarfile.open(tmp_path / "images.tgz", "w:gz") as tar:
+        tar.add(dataset / "flowers-102" / "jpg", "jpg")
+    download.unpack_images(tmp_path / "images.tgz", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"images.tgz", "jpg"}
+
+
+def test_a_full_disk_does_not_speak_against_the_archive(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tarfile.open(tmp_path / "images.tgz", "w:gz") as tar:
+        tar.add(dataset / "flowers-102" / "jpg", "jpg")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tarfile, "copyfileobj", full)
+    with pytest.raises(DataError, match="No space left") as caught:
+        download.unpack_images(tmp_path / "images.tgz", tmp_path)
+    assert "delete" not in str(caught.value)
+    (tmp_path / "cut.tgz").write_bytes((tmp_path / "images.tgz").read_bytes()[:3000])
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="delete it and download again"):
+        download.unpack_images(tmp_path / "cut.tgz", tmp_path)
+
+
+def test_weights_that_are_there_need_no_lock_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a folder that is read-only."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    content = b"weights" * 1000
+    name = f"resnet50-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    target = tmp_path / "hub" / "checkpoints" / name
+    target.parent.mkdir(parents=True)
+    target.write_bytes(content)
+    assert download.ensure_weights(address=f"http://127.0.0.1:9/{name}") == target
+    assert [path.name for path in target.parent.iterdir()] == [name]

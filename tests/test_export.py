@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,14 @@ from export.cli import main
 from export.confidence import cross_entropy, fit_temperature
 from export.evaluation import Comparison
 from export.graph import build_core, torch_logits, with_intake
-from export.pipeline import SHOWN_LAYERS
+from export.guard import SHOWN_LAYERS, ExportError, Loss, advice
 from export.qat import _rounding_activations, fine_tune
 from export.ranges import METHODS
 from finetune.checkpoint import load_checkpoint, sha256_of
 from finetune.dataset import read_split
 from finetune.photos import batches
 from runtime import FlowerClassifier
+from runtime.modelfile import DEFAULT_MODEL
 from runtime.session import Session
 from tests.drawn_flowers import draw_dataset
 
@@ -106,12 +108,14 @@ def test_weights_have_a_scale_for_each_channel(exported: Path) -> None:
     assert [2048] in scales
 
 
-def test_nothing_is_computed_in_float(exported: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inside", [False, True], ids=["just exported", "the model inside"])
+def test_nothing_is_computed_in_float(inside: bool, exported: Path, tmp_path: Path) -> None:
     """Read from onnxruntime's own optimised graph: from the photo's bytes to the logits, all is INT8."""
+    path = DEFAULT_MODEL if inside else exported / NAMES[1]
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 4
-    onnxruntime.InferenceSession(exported / NAMES[1], options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     operators = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
     assert operators["QLinearConv"] == 53
     moving_bytes = {"Transpose", "Reshape", "Flatten", "MaxPool", "NhwcMaxPool"}
@@ -166,9 +170,56 @@ def test_an_export_that_loses_too_much_is_not_written(
     assert main([*arguments, "--calibrate", "minmax"]) == 1
     captured = capsys.readouterr()
     assert "more than --max-drop 0.5" in captured.err
+    assert "try --search" in captured.err
     assert sum(" dB " in line for line in captured.out.splitlines()) == SHOWN_LAYERS
     assert list(tmp_path.iterdir()) == []
     assert main([*arguments, "--calibrate", "minmax", "--evaluate", "none", *ANY_DROP]) == 0
+
+
+def test_the_guard_is_not_blind_where_the_photographs_were_trained_on(dataset: Path) -> None:
+    photographs = replace(read_split(dataset, "val"), official_size=12)
+    same = Loss("int8", "INT8", photographs, 100.0, 100.0, 100.0, 0.001, trained_on=True)
+    same.check(0.5, "")
+    for changes, words in (
+        ({"top1": 99.0}, "loses 1.00 points"),
+        ({"agreement": 98.9}, "answers 1.10 % otherwise"),
+        ({"divergence": 0.03}, "is 0.03 nats from FP32"),
+        ({"divergence": float("nan")}, "is nan nats"),
+    ):
+        with pytest.raises(ExportError, match=words):
+            replace(same, **changes).check(0.5, advice(searched=True, fine_tuned=False))
+    replace(same, agreement=98.9, divergence=0.03, trained_on=False).check(0.5, "")
+    assert advice(searched=True, fine_tuned=False) == "--qat 1"
+
+
+def test_a_search_on_a_network_fine_tuned_for_int8(
+    run_folder: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(tmp_path)]
+    assert main([*arguments, "--search", "--qat", "1", "--evaluate", "none", *ANY_DROP]) == 0
+    said = capsys.readouterr().out
+    info = FlowerClassifier(tmp_path / NAMES[1]).info
+    tried = info.calibration["tried"]
+    assert len(tried) == len(METHODS) + 2
+    assert set(METHODS) < set(tried)
+    for title, figures in tried.items():
+        assert f"search   {title}:" in said
+        assert figures.keys() == {"drop", "agreement", "divergence"}
+    assert said.count(" dB ") == 54  # every layer
+    assert info.calibration["qat"]["images"] == 24
+    # The search has compared with the network before its fine-tuning, as the guard does.
+    chosen = min(tried.values(), key=lambda figures: figures["divergence"])
+    assert info.evaluation["val"]["agreement_with_fp32"] == chosen["agreement"]
+    assert info.evaluation["val"]["divergence_from_fp32"] == pytest.approx(chosen["divergence"], rel=0.05)
+
+
+def test_fp16_without_int8(run_folder: Path, dataset: Path, tmp_path: Path) -> None:
+    arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--output", str(tmp_path)]
+    assert main([*arguments, "--quantize", "fp16", "--evaluate", "none", *ANY_DROP]) == 0
+    names = ("flowers-resnet50-fp32.onnx", "flowers-resnet50-fp16.onnx")
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "SHA256SUMS"}
+    fp16 = FlowerClassifier(tmp_path / names[1]).info
+    assert (fp16.precision, fp16.evaluation["val"]["agreement_with_fp32"]) == ("fp16", 100)
 
 
 def test_a_file_is_what_it_says_it_is(
@@ -177,8 +228,19 @@ def test_a_file_is_what_it_says_it_is(
     arguments = ["--data", str(dataset), "--check"]
     assert main([*arguments, str(exported / NAMES[1])]) == 0
     said = capsys.readouterr().out
-    assert said.count("ok ") == said.count("\n") == 6
+    assert said.count("ok ") == said.count("\n") == 9
+    assert said.count("same top-1 as FP32") == said.count("mean per class") == 2
     copied = Path(shutil.copytree(exported, tmp_path / "copied"))
+    _restate(copied / NAMES[1], val={"mean_per_class": 101}, test={"agreement_with_fp32": 0})
+    assert main([*arguments, str(copied / NAMES[1])]) == 1
+    failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
+    assert ["mean per class 101" in failed[1], "FP32 0.00 %" in failed[2], len(failed)] == [True, True, 3]
+    (copied / NAMES[0]).unlink()  # alone, the file is not compared with FP32
+    assert main([*arguments, str(copied / NAMES[1])]) == 1
+    assert "same top-1" not in capsys.readouterr().out
+    other = draw_dataset(tmp_path, classes=5, per_split=(1, 1, 1))
+    assert main(["--data", str(other), "--check", str(exported / NAMES[1])]) == 1
+    assert "class names are not the data set's: 4 of them, 5 there" in capsys.readouterr().out
     model = onnx.load(copied / NAMES[1])
     (copied / NAMES[1]).unlink()
     for entry in model.metadata_props:
@@ -191,6 +253,16 @@ def test_a_file_is_what_it_says_it_is(
     captured = capsys.readouterr()
     assert captured.out.count("FAILED") == 5
     assert "5 of the above do not hold" in captured.err
+
+
+def _restate(path: Path, **changes: dict[str, float]) -> None:
+    """Let a file say something else of its accuracy."""
+    model = onnx.load(path)
+    for entry in model.metadata_props:
+        if entry.key == "flower_edge.evaluation":
+            stated = json.loads(entry.value)
+            entry.value = json.dumps({split: {**stated[split], **changes[split]} for split in stated})
+    onnx.save(model, path)
 
 
 def test_the_manifest_is_that_of_sha256sum(exported: Path) -> None:
@@ -207,6 +279,9 @@ def test_files_for_cuda(run_folder: Path, dataset: Path, tmp_path: Path) -> None
     assert Comparison.of(fp16.logits(pixels), reference).rms_difference < 0.01 * reference.std()
     assert Comparison.of(int8.logits(pixels), reference).rms_difference < 0.2 * reference.std()
     assert fp16.path.stat().st_size < 0.51 * fp32.path.stat().st_size
+    for session in (fp16, int8):  # TensorRT refuses unsigned bytes anywhere but in a Cast
+        takers = [node.op_type for node in onnx.load(session.path).graph.node if "image" in node.input]
+        assert takers == ["Cast"]
     model = onnx.load(int8.path)
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     quantizers = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]

@@ -106,7 +106,10 @@ def test_search_stops_at_the_goal(core: onnx.ModelProto, histograms: Histograms,
     found = search(core, histograms, images, labels, 100.0, lines.append)
     assert found.best.keep == ()
     assert found.layers == ()
-    assert len(lines) == len(METHODS)
+    assert [candidate.title() for candidate in found.tried][: len(METHODS)] == list(METHODS)
+    assert len(found.tried) == len(METHODS) + 2  # equalisation and bias correction
+    assert sum("divergence" in line for line in lines) == len(found.tried)
+    assert [line.split()[-1] for line in lines if " dB " in line] != []
     assert found.best.divergence == min(candidate.divergence for candidate in found.tried)
 
 

@@ -82,6 +82,7 @@ def test_a_part_of_a_split_covers_its_classes(dataset: Path) -> None:
         (lambda f: (f / "setid.mat").unlink(), "trnid.mat: missing"),
         (lambda f: savemat(f / "setid.mat", {"trnid": [[1]], "valid": [[2]]}), "no numbers called 'tstid'"),
         (lambda f: savemat(f / "setid.mat", {"trnid": [[1]], "valid": [[2]], "tstid": [[999]]}), "names image 999"),
+        (lambda f: savemat(f / "setid.mat", {"trnid": [[0]], "valid": [[2]], "tstid": [[3]]}), "count from 1"),
         (
             lambda f: savemat(f / "setid.mat", {"trnid": [[1]], "valid": [[1]], "tstid": [[3]]}),
             "both the train and the val",
@@ -89,7 +90,7 @@ def test_a_part_of_a_split_covers_its_classes(dataset: Path) -> None:
         (lambda f: savemat(f / "setid.mat", {"trnid": [[1, 1]], "valid": [[2]], "tstid": [[3]]}), "twice"),
         (lambda f: (f / "test-sample.txt").write_text("nothing.jpg"), "lists no image"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_a_broken_data_set_is_refused_in_words(break_it, words: str, copy: Path) -> None:  # type: ignore[no-untyped-def]
     break_it(copy)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,15 @@ def test_a_full_disk_costs_time_and_nothing_else(tmp_path: Path, monkeypatch: py
         assert store.get(slot) is None
     assert len(said) == 1
     assert "No space left" in said[0]
+
+
+def test_a_store_goes_to_loader_processes_that_are_spawned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(tmp_path, report=lambda _: None)  # which cannot be pickled
+    store.put(1, np.ones(3, np.uint16))
+    there = pickle.loads(pickle.dumps(store))
+    assert np.array_equal(there.get(1), np.ones(3, np.uint16))
+    monkeypatch.setattr("finetune.store._write", lambda *_: (tmp_path / "nowhere").stat())
+    there.put(2, np.ones(3, np.uint16))
+    assert "going on without" in capsys.readouterr().out

@@ -47,6 +47,9 @@ def test_the_report_holds_what_was_measured_and_the_same_command_goes_on(
     figures = json.loads((tmp_path / "training.json").read_text())
     assert len(figures["ablation"]["no-mixup"]["hits"]) == 12
     assert figures["seeds"][0]["test"]["images"] == 12
+    assert figures["seeds"][0]["minutes"] > 0
+    assert "minutes" not in figures["seeds"][-1]  # of the soup, which was not trained
+    assert " test mean per class, % | minutes |" in report
     capsys.readouterr()
     assert training.main([*common, "--report", str(tmp_path / "again"), "--only", "seeds"]) == 0
     assert "epoch" not in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,8 @@ from finetune.network import PhotoNetwork, set_trainable
 from finetune.photos import epoch_order
 from finetune.recipe import Recipe
 from finetune.run import Run
-from finetune.views import TrainingViews
+from finetune.store import Store
+from finetune.views import TrainingViews, views_of
 from finetune.weights import load_pretrained
 from runtime.preprocessing import Preprocessing
 
@@ -104,3 +106,32 @@ def test_an_epoch_has_every_photograph_once(tmp_path: Path) -> None:
     assert len(list(chain(*epoch_order(25, recipe, 3)))) == 24
     assert epoch_order(5, recipe, 0)[0] != epoch_order(5, recipe, 1)[0]
     assert epoch_order(24, recipe, 1) != epoch_order(24, replace(recipe, seed=1), 1)
+
+
+def test_the_default_gigabytes_hold_oxfords_photographs_in_both_phases(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are sparse: nothing of their length is written here."""
+    rooms: dict[str, int] = {}
+    create = Store.__init__
+
+    def noted(self: Store, folder: Path, name: str, **arguments: Any) -> None:
+        create(self, folder, name, **{**arguments, "slots": 1020})
+        rooms[name] = self.slots
+
+    monkeypatch.setattr(Store, "__init__", noted)
+    recipe = Recipe()
+    run = make_run(dataset, tmp_path, recipe, "bf16", 4 * 1024**3)
+    assert set(views_of(run, PhotoNetwork(4))) == {recipe.phase(0), recipe.phase(recipe.epochs - 1)}
+    assert rooms == {"photographs-176": 1020, "photographs-224": 1020, "views-main": 0, "views-final": 0}
+
+
+def test_two_phases_of_one_size_keep_each_their_views(dataset: Path, tmp_path: Path) -> None:
+    recipe = Recipe(size=64, final_size=64, batch_size=8, echo=2, freeze=2)
+    run = make_run(dataset, tmp_path, recipe, "fp32", 1024**3)
+    main, final = views_of(run, PhotoNetwork(4).eval()).values()
+    for views in (main, final):
+        list(views.epoch(0))
+    for views in (main, final):
+        assert all(views._store.holds(index, recipe.view(0, index)) for index in range(24))
+    assert len(list(cache_folder(run).glob("photographs-*.data"))) == 1

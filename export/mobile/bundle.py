@@ -18,7 +18,7 @@ from finetune.split import Split
 from runtime.atomic import replacing_folder
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError, ModelError
-from runtime.modelfile import ModelInfo, read_model_bytes
+from runtime.modelfile import ModelInfo, check_model_file
 from runtime.version import tool_versions
 
 MANIFEST = "manifest.json"
@@ -101,10 +101,9 @@ def _is_bundle(folder: Path) -> bool:
 
 def _models(path: Path, info: ModelInfo, takes_any_size: dict[str, bool]) -> dict[str, bytes]:
     """The ORT files, and the list of their operators."""
+    check_model_file(path)
     try:
-        model = onnx.load_from_string(read_model_bytes(path))
-    except ModelError:
-        raise
+        model = onnx.load_from_string(path.read_bytes())
     except Exception:  # protobuf's, of which there are several
         raise ModelError(f"{path}: not an ONNX file; a bundle is made from one, not from an ORT file") from None
     graphs = {
