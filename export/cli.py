@@ -8,9 +8,13 @@ from export.check import check
 from export.pipeline import Exported, Job, run
 from export.ranges import METHODS
 from export.targets import PRECISIONS, TARGETS
+from export.web import bundle as web
+from export.web import onnxruntime_web
+from export.web.serve import serve
 from finetune.dataset import read_split
 from runtime.commandline import guarded, positive_int, whole_number
 from runtime.errors import FlowerError
+from runtime.modelfile import DEFAULT_MODEL
 
 EXAMPLES = """\
 examples:
@@ -19,6 +23,8 @@ examples:
   python -m export --quantize int8 --search            try all calibrations; keep layers in float where needed
   python -m export --quantize none                     FP32 only
   python -m export --target cuda                       FP32, FP16, and INT8 for TensorRT
+  python -m export --target web --output site          a web page that names flowers, from the model inside
+  python -m export --serve site                        look at it
   python -m export --check flowers-resnet50-int8.onnx  whether a file is what it says it is
   flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
 """
@@ -45,10 +51,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--target",
         choices=TARGETS,
         default=Job.target,
-        help="cpu: one INT8 file for x86 and arm64; cuda: FP16, and INT8 for TensorRT; mobile: ORT format as well "
-        "(default: %(default)s)",
+        help="cpu: one INT8 file for x86 and arm64; cuda: FP16, and INT8 for TensorRT; mobile: ORT format as well; "
+        "web: a page for browsers, of --model (default: %(default)s)",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="(default: the checkpoint's folder)")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=DEFAULT_MODEL,
+        metavar="FILE",
+        help="for web: the model file to bundle (default: the model inside)",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="(default: the checkpoint's folder; for web: runs/web)"
+    )
     parser.add_argument(
         "--calibrate", choices=tuple(METHODS), default=Job.method, metavar="METHOD",
         help=f"how activation ranges are found: {', '.join(METHODS)} (default: %(default)s)",
@@ -94,6 +109,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--evaluation-images", type=positive_int, metavar="N", help="photographs of it (default: all)")
     parser.add_argument(
+        "--onnxruntime-web",
+        type=Path,
+        metavar="FILE",
+        help=f"for web: the archive that npm pack onnxruntime-web@{onnxruntime_web.VERSION} makes (default: run npm once)",
+    )
+    parser.add_argument("--serve", type=Path, metavar="DIR", help="export nothing; show a web bundle on this computer")
+    parser.add_argument("--port", type=whole_number, default=8000, metavar="N", help="for --serve (default: 8000)")
+    parser.add_argument(
         "--check",
         type=Path,
         metavar="FILE",
@@ -105,7 +128,14 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m export`` and return its exit status."""
     options = build_parser().parse_args(arguments)
-    work = _export if options.check is None else _check
+    if options.check is not None:
+        work = _check
+    elif options.serve is not None:
+        work = _serve
+    elif options.target == "web":
+        work = _bundle_web
+    else:
+        work = _export
     return guarded("export", lambda: work(options), stopped="nothing was written")
 
 
@@ -135,6 +165,20 @@ def _export(options: argparse.Namespace) -> None:
     exported = run(job)
     print(f"measured on {(evaluation or job.calibration).describe()}")
     print(table(exported))
+
+
+def _bundle_web(options: argparse.Namespace) -> None:
+    bundle = web.build(
+        options.model,
+        options.output or Path("runs/web"),
+        archive=options.onnxruntime_web,
+        report=lambda line: print(line, flush=True),
+    )
+    print(web.describe(bundle))
+
+
+def _serve(options: argparse.Namespace) -> None:
+    serve(options.serve, options.port)
 
 
 def _check(options: argparse.Namespace) -> None:

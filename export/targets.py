@@ -9,6 +9,8 @@
     activations with zero point 0 alone (NVIDIA, "Working with Quantized Types").
 ``mobile``
     The same network as ``cpu``, also in ORT format, which the small builds of onnxruntime for phones load.
+``web``
+    A finished model file in a page that any browser runs (`export.web`); the checkpoint is not needed again.
 """
 
 import contextlib
@@ -22,7 +24,7 @@ import onnx
 from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-TARGETS = ("cpu", "cuda", "mobile")
+TARGETS = ("cpu", "cuda", "mobile", "web")
 PRECISIONS = ("none", "fp16", "int8")
 
 
