@@ -34,6 +34,8 @@ POLICY_MARK = "CONTENT_SECURITY_POLICY"
 """In index.html, where `META_POLICY` goes."""
 ORT_MAGIC = b"ORTM"
 """The flatbuffer's file identifier, at offset 4."""
+COMPRESSION = 6
+"""gzip's level: 9 takes three times as long and saves 0.1 %."""
 BOUND = 0.1
 """Largest difference of a logit from the model file's, as a share of the logits' standard deviation."""
 
@@ -126,7 +128,7 @@ def _files(info: ModelInfo, name: str, model: bytes, engine: Mapping[str, bytes]
         "model": (f"{name}.gz", model),
         "wasm": (f"{onnxruntime_web.WASM}.gz", engine[onnxruntime_web.WASM]),
     }
-    large = {file: gzip.compress(content, 9, mtime=0) for file, content in packed.values()}
+    large = {file: gzip.compress(content, COMPRESSION, mtime=0) for file, content in packed.values()}
     entries = {
         key: {
             "file": file,

@@ -45,9 +45,8 @@ def check_bundle(folder: Path) -> Session:
         raise BundleError(f"{folder}: {name} {problem}; make the bundle again, into a new folder")
     try:
         description = json.loads((folder / MODEL_JSON).read_text(encoding="utf-8"))
-        for entry in description["files"].values():
-            unpack(folder, entry)
-        return _opened(folder, description)
+        unpacked = {key: unpack(folder, entry) for key, entry in description["files"].items()}
+        return _opened(folder, description, unpacked["model"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{folder / MODEL_JSON}: is damaged ({error!r}); make the bundle again") from None
 
@@ -69,10 +68,10 @@ def unpack(folder: Path, entry: dict[str, Any]) -> bytes:
     return content
 
 
-def _opened(folder: Path, description: dict[str, Any]) -> Session:
+def _opened(folder: Path, description: dict[str, Any], model: bytes) -> Session:
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, description["files"]["model"]["file"]).with_suffix("")
-        path.write_bytes(unpack(folder, description["files"]["model"]))
+        path.write_bytes(model)
         session = Session(path, device="cpu")
     info = session.info
     stated = [description[key] for key in ("classes", "preprocessing", "temperature", "threshold")]
