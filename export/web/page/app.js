@@ -206,7 +206,7 @@ function setStatus(text) {
 async function showFacts() {
   const model = await (await fetch("model.json", { cache: "no-cache" })).json();
   const measured = model.evaluation.test;
-  const right = measured ? `names ${measured.top1.toFixed(1)} % of ${measured.images.toLocaleString("en")} test photographs right, ` : "";
+  const right = measured ? `names ${measured.top1.toFixed(1)}% of ${measured.images.toLocaleString("en")} test photographs right, ` : "";
   const size = megabytes(model.files.model.unpacked_bytes);
-  element("facts").textContent = `The model knows ${model.classes.length} flowers, ${right}and takes ${size} MB.`;
+  element("facts").textContent = `The model knows ${model.classes.length} flowers, ${right}and takes ${size}\u00a0MB.`;
 }
