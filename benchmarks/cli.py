@@ -21,6 +21,7 @@ examples:
   python -m benchmarks training --help                  seeds, ablations and speed of training
   python -m benchmarks emulation --help                 the model file on an emulated Raspberry Pi
   python -m benchmarks engines --help                   against naive quantization and OpenVINO; a table of layers
+  python -m benchmarks web --help                       the web bundle in Chromium, with screenshots
 
 Leave the machine to itself while it runs. Writes report.md, report.json, report.html and the plots to --output.
 """
@@ -86,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks.engines import main as engines
 
         return engines(given[1:])
+    if given[:1] == ["web"]:
+        from benchmarks.web import main as web
+
+        return web(given[1:])
     options = build_parser().parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks", *given])
     return guarded("benchmarks", lambda: _benchmark(options, command), stopped="nothing was written")

@@ -112,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--onnxruntime-web",
         type=Path,
         metavar="FILE",
-        help=f"for web: the archive that npm pack onnxruntime-web@{onnxruntime_web.VERSION} makes (default: run npm once)",
+        help=f"for web: what npm pack onnxruntime-web@{onnxruntime_web.VERSION} makes (default: run npm once)",
     )
     parser.add_argument("--serve", type=Path, metavar="DIR", help="export nothing; show a web bundle on this computer")
     parser.add_argument("--port", type=whole_number, default=8000, metavar="N", help="for --serve (default: 8000)")

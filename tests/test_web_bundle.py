@@ -148,7 +148,9 @@ def test_the_service_worker_knows_every_file(site: Path) -> None:
 def test_another_model_is_another_version(site: Path, tmp_path: Path) -> None:
     other = tiny_site(tmp_path / "other", classes=("red", HOSTILE_NAME, "blue"), temperature=0.6, threshold=0.25)
     again = tiny_site(tmp_path / "again", classes=("red", HOSTILE_NAME, "blue"), temperature=0.5, threshold=0.25)
-    versions = [re.findall(r'"version": "(\w{64})"', (folder / "bundle.js").read_text()) for folder in (site, again, other)]
+    versions = [
+        re.findall(r'"version": "(\w{64})"', (folder / "bundle.js").read_text()) for folder in (site, again, other)
+    ]
     assert versions[0] != versions[2]
     # The model's name is that of its file; all else is the same to the byte.
     assert {path.name for path in again.iterdir()} - {path.name for path in site.iterdir()} == {"again.ort.gz"}
@@ -276,7 +278,9 @@ def test_a_build_that_fails_leaves_what_was_there(site: Path, tmp_path: Path, mo
     assert {path.name for path in tmp_path.iterdir()} == {"site", "other.onnx"}
 
 
-def test_a_model_in_ort_format_that_answers_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_in_ort_format_that_answers_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, other = save_tiny_model(tmp_path / "a.onnx"), save_tiny_model(tmp_path / "b.onnx", classes=("x", "y", "z"))
     wrong = bundling.to_ort(other.read_bytes())
     archive = web_archive()

@@ -8,7 +8,6 @@ time of ONNX: the graph is optimised already.
 import gzip
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -188,7 +187,7 @@ def _licences() -> bytes:
             parts.append((package / name).read_text(encoding="utf-8", errors="replace"))
         except OSError:
             raise BundleError(
-                f"{package / name}: missing, and the bundle must carry it; run: pip install --force-reinstall onnxruntime"
+                f"{package / name}: missing, and the bundle must carry it; install onnxruntime again"
             ) from None
     return ("\n" + "-" * 80 + "\n\n").join(parts).encode()
 
@@ -215,7 +214,9 @@ def describe(bundle: Bundle) -> str:
     width = max(map(len, bundle.sizes))
     rows = [f"{name:<{width}}  {size / 1e6:6.2f} MB" for name, size in _largest_first(bundle.sizes) if size >= 10_000]
     total = f"{'all ' + str(len(bundle.sizes)) + ' files':<{width}}  {sum(bundle.sizes.values()) / 1e6:6.2f} MB"
-    return "\n".join([*rows, total, f"{bundle.folder}: whole; look at it with: python -m export --serve {bundle.folder}"])
+    return "\n".join(
+        [*rows, total, f"{bundle.folder}: whole; look at it with: python -m export --serve {bundle.folder}"]
+    )
 
 
 def _largest_first(sizes: Mapping[str, int]) -> list[tuple[str, int]]:

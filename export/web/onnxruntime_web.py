@@ -89,7 +89,9 @@ def read_files(path: Path, names: Collection[str] = FILES) -> dict[str, bytes]:
             for member in tar:
                 unpacked += member.size
                 if unpacked > MAX_UNPACKED_BYTES:
-                    raise NpmError(f"{path}: unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB; not npm's archive")
+                    raise NpmError(
+                        f"{path}: unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB; not npm's archive"
+                    )
                 name = member.name.removeprefix(FOLDER)
                 if not member.name.startswith(FOLDER) or name not in names or name in found:
                     continue

@@ -1,4 +1,5 @@
 // Pillow's resampling (src/libImaging/Resample.c), to the bit: the network was trained and measured on what it makes.
+// (For photos much taller than wide, newer versions of Pillow begin with the other pass, which differs by a rounding.)
 //
 // Each pass weighs the pixels under a filter that widens when it shrinks; weights are whole numbers of 22 bits after the
 // point, and every pass rounds to bytes.
@@ -30,7 +31,7 @@ const FILTERS = { bicubic: { weight: bicubic, support: 2 }, bilinear: { weight: 
 export function coefficients(length, start, end, size, interpolation) {
   const { weight, support } = FILTERS[interpolation];
   const from = Math.fround(start); // Pillow takes the box as 32-bit floats.
-  const scale = (Math.fround(end) - from) / size;
+  const scale = Math.fround(Math.fround(end) - from) / size;
   const filterScale = Math.max(scale, 1);
   const reach = support * filterScale;
   const rows = [];
