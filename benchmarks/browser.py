@@ -69,7 +69,7 @@ def new_context(browser: "Browser", viewport: tuple[int, int] = PHONE, *, dark: 
     width, height = viewport
     return browser.new_context(
         viewport={"width": width, "height": height},
-        device_scale_factor=2,
+        device_scale_factor=2 if viewport == PHONE else 1,
         color_scheme="dark" if dark else "light",
         is_mobile=viewport == PHONE,
         has_touch=viewport == PHONE,

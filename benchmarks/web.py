@@ -48,11 +48,7 @@ Needs Debian's chromium and npm, and pip install 'flower-edge[browser]'. Leave t
 web.json and screenshots to --report; they show --photo, and never one of the data set's.
 """
 COLOURS_ON_SCREEN = 255
-"""Of a screenshot's palette: a quarter of the size, and hardly to be seen."""
-
-
-GAP = 48
-"""Between the phones of ``web.png``, in its pixels."""
+"""Of a screenshot's palette: less than half the size, and hardly to be seen."""
 
 
 @dataclass(frozen=True)
@@ -230,15 +226,18 @@ def screenshots(browser: "Browser", bundle: Bundle, photo: Path) -> dict[str, by
                 pictures[f"web-{device}-{scheme}.png"] = page.page.screenshot()
             context.close()
     light, dark = (Image.open(io.BytesIO(pictures[f"web-phone-{scheme}.png"])) for scheme in ("light", "dark"))
-    pair = Image.new("RGBA", (light.width + dark.width + GAP, light.height))
+    pair = Image.new("RGB", (light.width + dark.width, light.height))
     pair.paste(light, (0, 0))
-    pair.paste(dark, (light.width + GAP, 0))
+    pair.paste(dark, (light.width, 0))
     return {name: _small(Image.open(io.BytesIO(png))) for name, png in pictures.items()} | {"web.png": _small(pair)}
 
 
 def _small(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    image.quantize(COLOURS_ON_SCREEN, Image.Quantize.FASTOCTREE).save(file, "PNG", optimize=True)
+    image = image.convert("RGB")
+    palette = image.quantize(COLOURS_ON_SCREEN, Image.Quantize.MEDIANCUT)
+    # With a palette given, Pillow dithers: without, the photo's dark parts become islands.
+    image.quantize(palette=palette).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
