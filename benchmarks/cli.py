@@ -25,12 +25,13 @@ examples:
   python -m benchmarks engines --help                   onnxruntime against OpenVINO; a table of layers
   python -m benchmarks calibration --help               memory and time of each calibration method
   python -m benchmarks mobile --help                    the bundle for phones: size, agreement, speed
+  python -m benchmarks web --help                       the web bundle in Chromium, with screenshots
 
 Leave the machine to itself while it runs. Writes report.md, report.json, report.html and the plots to --output.
 """
 
 
-COMMANDS = ("training", "runtime", "mobile", "emulation", "engines", "calibration")
+COMMANDS = ("training", "runtime", "mobile", "web", "emulation", "engines", "calibration")
 """What stands before other options: modules of this package with a command line of their own."""
 EXPORTED = Path("runs/flowers")
 USUAL_CHECKPOINT = EXPORTED / "best.pt"

@@ -129,7 +129,7 @@ def _forms(options: argparse.Namespace) -> list[dict[str, Any]]:
         forms = {
             "as exported (QDQ)": content,
             "optimised for any processor": Path(folder, "optimised.onnx").read_bytes(),
-            "ORT format": to_ort({"model": content})["model"],
+            "ORT format": to_ort({"model": content})["model.ort"],
         }
 
     def opened(form: bytes) -> Callable[[], object]:

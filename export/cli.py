@@ -10,6 +10,9 @@ from export.mobile.bundle import UNCHECKED, Bundle, write_bundle
 from export.pipeline import Exported, Job, run
 from export.ranges import METHODS
 from export.targets import PRECISIONS, TARGETS
+from export.web import bundle as web
+from export.web import onnxruntime_web
+from export.web.serve import serve
 from finetune.dataset import is_dataset, read_split
 from finetune.split import Split
 from runtime.commandline import guarded, positive_int, whole_number
@@ -19,7 +22,7 @@ from runtime.session import Session
 
 USUAL_CHECKPOINT = Path("runs/flowers/best.pt")
 USUAL_DATA = Path("data")
-USUAL_BUNDLE = Path("runs/mobile")
+USUAL_BUNDLES = Path("runs")
 
 EXAMPLES = """\
 examples:
@@ -29,6 +32,8 @@ examples:
   python -m export --quantize none                     FP32 only
   python -m export --target cuda                       FP32, FP16, and INT8 for TensorRT
   python -m export --target mobile --output app        a folder for phones, from the model inside the package
+  python -m export --target web --output site          a web page that names flowers, from the model inside
+  python -m export --serve site                        look at it
   python -m export --check flowers-resnet50-int8.onnx  whether a file is what it says it is
   flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
 
@@ -52,14 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--checkpoint",
         type=Path,
         metavar="FILE",
-        help=f"from python -m finetune (default: {USUAL_CHECKPOINT}; for --target mobile: none, see --model)",
+        help=f"from python -m finetune (default: {USUAL_CHECKPOINT}; for --target mobile and web: none, see --model)",
     )
     parser.add_argument(
         "--model",
         type=Path,
         metavar="FILE",
-        help="for --target mobile: a model file from an earlier export, instead of a checkpoint (default: the model "
-        "inside the package)",
+        help="for --target mobile and web: a model file from an earlier export, instead of a checkpoint "
+        "(default: the model inside the package)",
     )
     parser.add_argument(
         "--data", type=Path, default=USUAL_DATA, metavar="DIR", help="the data set (default: %(default)s)"
@@ -70,14 +75,13 @@ def build_parser() -> argparse.ArgumentParser:
         choices=TARGETS,
         default=Job.target,
         help="cpu: one INT8 file for x86 and arm64; cuda: FP16, and INT8 for TensorRT; mobile: a folder for apps, "
-        "photo in, names out (default: %(default)s)",
+        "photo in, names out; web: a page for browsers (default: %(default)s)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help=f"(default: the checkpoint's folder; for --target mobile, in a folder of its own: {USUAL_BUNDLE}, "
-        "or mobile in the checkpoint's, which gets the model files)",
+        help="(default: the checkpoint's folder; for --target mobile and web, a folder of that name in it, or in runs)",
     )
     parser.add_argument(
         "--calibrate", choices=tuple(METHODS), default=Job.method, metavar="METHOD",
@@ -132,6 +136,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--evaluation-images", type=positive_int, metavar="N", help="photographs of it (default: all)")
     parser.add_argument(
+        "--onnxruntime-web",
+        type=Path,
+        metavar="FILE",
+        help=f"for web: what npm pack onnxruntime-web@{onnxruntime_web.VERSION} makes (default: run npm once)",
+    )
+    parser.add_argument("--serve", type=Path, metavar="DIR", help="export nothing; show a web bundle on this computer")
+    parser.add_argument("--port", type=whole_number, default=8000, metavar="N", help="for --serve (default: 8000)")
+    parser.add_argument(
         "--check",
         type=Path,
         metavar="FILE",
@@ -143,13 +155,20 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m export`` and return its exit status."""
     options = build_parser().parse_args(arguments)
-    work = _check if options.check is not None else _bundle if options.target == "mobile" else _export
+    if options.check is not None:
+        work = _check
+    elif options.serve is not None:
+        work = _serve
+    else:
+        work = _bundle if options.target in ("mobile", "web") else _export
     return guarded("export", lambda: work(options), stopped=STOPPED)
 
 
 def _export(options: argparse.Namespace) -> None:
     if options.model is not None:
-        raise FlowerError(f"--model goes with --target mobile; --target {options.target} starts from a --checkpoint")
+        raise FlowerError(
+            f"--model goes with --target mobile and web; --target {options.target} starts from a --checkpoint"
+        )
     checkpoint = options.checkpoint or USUAL_CHECKPOINT
     _export_checkpoint(options, checkpoint, options.output or checkpoint.parent)
 
@@ -191,11 +210,17 @@ def _bundle(options: argparse.Namespace) -> None:
         raise FlowerError("--checkpoint and --model: give one of them; a bundle is made from one model")
     if options.checkpoint is not None:
         model = _export_checkpoint(options, options.checkpoint, options.checkpoint.parent)[-1].path
-        output = options.output or options.checkpoint.parent / "mobile"
     else:
-        model, output = _finished_model(options), options.output or USUAL_BUNDLE
-    bundle = write_bundle(model, output, _photographs(options), report=lambda line: print(line, flush=True))
-    print(bundle_table(bundle))
+        model = _finished_model(options)
+    output = options.output or (options.checkpoint.parent if options.checkpoint else USUAL_BUNDLES) / options.target
+
+    def report(line: str) -> None:
+        print(line, flush=True)
+
+    if options.target == "web":
+        print(web.describe(web.build(model, output, archive=options.onnxruntime_web, report=report)))
+    else:
+        print(bundle_table(write_bundle(model, output, _photographs(options), report=report)))
 
 
 def _finished_model(options: argparse.Namespace) -> Path:
@@ -217,6 +242,10 @@ def _photographs(options: argparse.Namespace) -> Split | None:
         print(f"note            {UNCHECKED}", flush=True)
         return None
     return read_split(options.data, options.evaluate).head(options.evaluation_images)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    serve(options.serve, options.port)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -10,6 +10,8 @@
     activations with zero point 0 alone (NVIDIA, "Working with Quantized Types").
 ``mobile``
     The same network as ``cpu``, in a folder for apps (`export.mobile`): ORT format, photo in, names out.
+``web``
+    The same network as ``cpu``, in a page that any browser runs (`export.web`).
 """
 
 import warnings
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-TARGETS = ("cpu", "cuda", "mobile")
+TARGETS = ("cpu", "cuda", "mobile", "web")
 PRECISIONS = ("none", "fp16", "int8")
 
 
