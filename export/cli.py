@@ -9,6 +9,7 @@ from export.confidence import PASSING
 from export.mobile.bundle import UNCHECKED, Bundle, write_bundle
 from export.pipeline import Exported, Job, run
 from export.ranges import METHODS
+from export.restate import restate
 from export.targets import PRECISIONS, TARGETS
 from export.web import bundle as web
 from export.web import onnxruntime_web
@@ -64,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="for --target mobile and web: a model file from an earlier export, instead of a checkpoint "
-        "(default: the model inside the package)",
+        "(default: the model inside the package); with --temperature or --threshold alone: a file to change them in",
     )
     parser.add_argument(
         "--data", type=Path, default=USUAL_DATA, metavar="DIR", help="the data set (default: %(default)s)"
@@ -159,27 +160,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work = _check
     elif options.serve is not None:
         work = _serve
+    elif options.target in ("mobile", "web"):
+        work = _bundle
     else:
-        work = _bundle if options.target in ("mobile", "web") else _export
+        work = _export if options.model is None else _restate
     return guarded("export", lambda: work(options), stopped=STOPPED)
 
 
 def _export(options: argparse.Namespace) -> None:
-    if options.model is not None:
-        raise FlowerError(
-            f"--model goes with --target mobile and web; --target {options.target} starts from a --checkpoint"
-        )
     checkpoint = options.checkpoint or USUAL_CHECKPOINT
     _export_checkpoint(options, checkpoint, options.output or checkpoint.parent)
+
+
+def _restate(options: argparse.Namespace) -> None:
+    _check_confidence(options)
+    nothing_to_change = options.temperature is None and options.threshold is None
+    if nothing_to_change or options.checkpoint is not None or options.target != "cpu":
+        raise FlowerError("--model goes with --target mobile and web, or with --temperature and --threshold alone")
+    print(restate(options.model, options.output or options.model.parent,
+                  temperature=options.temperature, threshold=options.threshold))  # fmt: skip
+
+
+def _check_confidence(options: argparse.Namespace) -> None:
+    if options.temperature is not None and not 0.01 <= options.temperature <= 100:
+        raise FlowerError(f"--temperature {options.temperature}: must be 0.01 to 100")
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise FlowerError(f"--threshold {options.threshold}: must be 0 to 1")
 
 
 def _export_checkpoint(options: argparse.Namespace, checkpoint: Path, output: Path) -> list[Exported]:
     if not 0 <= options.max_drop <= 100:
         raise FlowerError(f"--max-drop {options.max_drop}: must be 0 to 100 points")
-    if options.temperature is not None and not 0.01 <= options.temperature <= 100:
-        raise FlowerError(f"--temperature {options.temperature}: must be 0.01 to 100")
-    if options.threshold is not None and not 0 <= options.threshold <= 1:
-        raise FlowerError(f"--threshold {options.threshold}: must be 0 to 1")
+    _check_confidence(options)
     evaluation = None
     if options.evaluate != "none":
         evaluation = read_split(options.data, options.evaluate).head(options.evaluation_images)
@@ -225,8 +237,10 @@ def _bundle(options: argparse.Namespace) -> None:
 
 def _finished_model(options: argparse.Namespace) -> Path:
     """The file of ``--model``, which is what ``--quantize`` says."""
-    if options.search or options.qat or options.temperature is not None:
-        raise FlowerError("--search, --qat and --temperature are for quantizing a --checkpoint; --model is finished")
+    if options.search or options.qat or (options.temperature, options.threshold) != (None, None):
+        raise FlowerError(
+            "--search, --qat, --temperature and --threshold are for quantizing a --checkpoint; --model is finished"
+        )
     model: Path = options.model or DEFAULT_MODEL
     precision = Session(model, device="cpu").info.precision
     wanted = "fp32" if options.quantize == "none" else options.quantize

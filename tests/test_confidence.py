@@ -1,10 +1,18 @@
 """Probabilities that mean something."""
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 
+from export.cli import main as export
 from export.confidence import expected_calibration_error, fit_threshold
+from export.manifest import read_manifest
+from finetune.checkpoint import sha256_of
+from runtime import FlowerClassifier
 from runtime.answer import softmax
+from tests.tiny_model import save_tiny_model
 
 
 def test_the_threshold_lets_nineteen_of_twenty_flowers_pass() -> None:
@@ -22,3 +30,15 @@ def test_the_calibration_error_is_the_gap_between_promise_and_truth() -> None:
     assert expected_calibration_error(np.tile([1.0, 0.0], (10, 1)), labels) == pytest.approx(0.2)
     half = np.concatenate([np.tile([1.0, 0.0], (5, 1)), np.tile([0.6, 0.4], (5, 1))])
     assert expected_calibration_error(half, labels) == pytest.approx(0)  # 5 of 5 and 3 of 5
+
+
+def test_a_finished_file_is_given_another_threshold_and_keeps_its_network(tmp_path: Path) -> None:
+    model = save_tiny_model(tmp_path / "tiny.onnx")
+    assert export(["--model", str(model), "--threshold", "0.25", "--output", str(tmp_path / "new")]) == 0
+    changed = tmp_path / "new" / "tiny.onnx"
+    info = FlowerClassifier(changed).info
+    assert (info.threshold, info.temperature) == (0.25, FlowerClassifier(model).info.temperature)
+    assert onnx.load(changed).graph == onnx.load(model).graph
+    assert read_manifest(tmp_path / "new") == {"tiny.onnx": sha256_of(changed)}
+    for wrong in (["--threshold", "2"], ["--target", "cuda", "--threshold", "0.1"], []):
+        assert export(["--model", str(model), *wrong]) == 1
