@@ -170,10 +170,11 @@ def test_photos_are_dropped_and_pasted(kind: str, tiny_page: FlowerPage, tmp_pat
 def test_the_keyboard_suffices(tiny_page: FlowerPage, tmp_path: Path) -> None:
     page = tiny_page.page
     page.evaluate("document.activeElement.blur()")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "file"
-    assert page.evaluate("getComputedStyle(document.querySelector('.button')).outlineStyle") == "solid"
+    # The chooser is awaited from the start: what is asked of the page between makes sure that Playwright is listening.
     with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "file"
+        assert page.evaluate("getComputedStyle(document.querySelector('.button')).outlineStyle") == "solid"
         page.keyboard.press("Enter")
     chooser.value.set_files(plain(tmp_path / "red.png", (255, 0, 0)))
     assert tiny_page.answer().labels[0] == "red"

@@ -51,7 +51,7 @@ function nameOf(request) {
     return null;
   }
   const name = address.slice(folder.length) || "index.html";
-  return Object.hasOwn(small, name) ? name : null;
+  return Object.keys(small).includes(name) ? name : null;
 }
 
 async function answer(name, request) {
