@@ -33,13 +33,15 @@ def test_the_calibration_error_is_the_gap_between_promise_and_truth() -> None:
 
 
 def test_a_finished_file_is_given_another_threshold_and_keeps_its_network(tmp_path: Path) -> None:
-    model = save_tiny_model(tmp_path / "tiny.onnx")
+    model = tmp_path / "first" / "tiny.onnx"
+    assert export(["--model", str(save_tiny_model(tmp_path / "tiny.onnx")), "--threshold", "0.5", "--output",
+                   str(model.parent)]) == 0  # fmt: skip
     assert export(["--model", str(model), "--threshold", "0.25", "--output", str(tmp_path / "new")]) == 0
     changed = tmp_path / "new" / "tiny.onnx"
     info = FlowerClassifier(changed).info
     assert (info.threshold, info.temperature) == (0.25, FlowerClassifier(model).info.temperature)
-    graphs = [onnx.load(path).graph.SerializeToString(deterministic=True) for path in (changed, model)]
-    assert graphs[0] == graphs[1]
+    before, after = (onnx.load(path).graph.SerializeToString(deterministic=True) for path in (model, changed))
+    assert before == after
     assert read_manifest(tmp_path / "new") == {"tiny.onnx": sha256_of(changed)}
     for wrong in (["--threshold", "2"], ["--target", "cuda", "--threshold", "0.1"], []):
         assert export(["--model", str(model), *wrong]) == 1
