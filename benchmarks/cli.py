@@ -31,8 +31,17 @@ Leave the machine to itself while it runs. Writes report.md, report.json, report
 """
 
 
-COMMANDS = ("training", "runtime", "mobile", "web", "emulation", "engines", "calibration")
-"""What stands before other options: modules of this package with a command line of their own."""
+COMMANDS = {
+    "training": "training",
+    # Not a module of that name: a script in this folder would import it in place of the package.
+    "runtime": "infer",
+    "mobile": "mobile",
+    "web": "web",
+    "emulation": "emulation",
+    "engines": "engines",
+    "calibration": "calibration",
+}
+"""What may stand before other options → the module of this package that has the command line."""
 EXPORTED = Path("runs/flowers")
 USUAL_CHECKPOINT = EXPORTED / "best.pt"
 
@@ -84,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given and given[0] in COMMANDS:
         # Imported here: each has packages of its own.
-        status: int = import_module(f"benchmarks.{given[0]}").main(given[1:])
+        status: int = import_module(f"benchmarks.{COMMANDS[given[0]]}").main(given[1:])
         return status
     options = build_parser().parse_args(given)
     command = shlex.join(["python", "-m", "benchmarks", *given])
