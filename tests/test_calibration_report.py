@@ -12,6 +12,7 @@ from runtime.errors import FlowerError
 from runtime.preprocessing import Preprocessing
 
 
+@pytest.mark.slow
 def test_every_method_is_measured(run_folder: Path, dataset: Path, tmp_path: Path) -> None:
     arguments = ["--checkpoint", str(run_folder / "best.pt"), "--data", str(dataset), "--report", str(tmp_path)]
     assert main(["calibration", *arguments, "--limit", "2"]) == 0

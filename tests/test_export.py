@@ -192,6 +192,7 @@ def test_the_guard_is_not_blind_where_the_photographs_were_trained_on(dataset: P
     assert advice(searched=True, fine_tuned=False) == "--qat 1"
 
 
+@pytest.mark.slow
 def test_a_search_on_a_network_fine_tuned_for_int8(
     run_folder: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
