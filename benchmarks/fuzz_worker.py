@@ -4,7 +4,6 @@ Usage: fuzz_worker.py photo|model|hostile FIRST LAST [SOUND MODEL]
 """
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import peak_memory
 from benchmarks.malformed import HOSTILE, malformed, sound_photos
 from runtime.__main__ import silence_libraries
 from runtime.errors import FlowerError
@@ -67,6 +67,6 @@ if __name__ == "__main__":
         except BaseException as error:
             outcome, detail = "escaped", f"{type(error).__name__}: {error}"
         seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        peak = peak_memory()
         print(json.dumps({"name": name, "outcome": outcome, "detail": detail, "seconds": seconds, "peak_bytes": peak}),
               flush=True)  # fmt: skip

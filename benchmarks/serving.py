@@ -1,7 +1,6 @@
 """The classifier at work: many photos beside the network alone, memory, large photos, and what it does when idle."""
 
 import io
-import resource
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.machine import peak_memory
 from benchmarks.speed import interleaved, percentiles, speedup
 from runtime.classifier import BATCH, FlowerClassifier
 from runtime.modelfile import DEFAULT_MODEL
@@ -61,7 +61,7 @@ def memory(paths: Sequence[Path], count: int, threads: int) -> list[dict[str, in
         tqdm(classifier.predict_many(photos, top=1), total=count, desc="memory", disable=None), 1
     ):
         if number % max(1, count // 10) == 0:
-            found.append({"photos": number, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+            found.append({"photos": number, "peak_bytes": peak_memory()})
     return found
 
 

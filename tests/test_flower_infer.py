@@ -241,6 +241,11 @@ def test_help_and_version_load_no_library() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
+def heed_interrupts() -> None:
+    """In a child: tests that were started in the background ignore Ctrl-C, and so would it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 INTERRUPTED_AT_IMPORT = """
 import builtins, os, runpy, signal, sys
 moment, sys.argv, real = sys.argv[1], sys.argv[1:], builtins.__import__
@@ -257,14 +262,15 @@ runpy.run_module("runtime", run_name="__main__")
 @pytest.mark.parametrize("moment", ["argparse", "numpy", "onnxruntime", "runtime.progress"])
 def test_ctrl_c_while_it_starts(moment: str, model: str, red: Path) -> None:
     command = [sys.executable, "-c", INTERRUPTED_AT_IMPORT, moment, "--model", model, str(red)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, preexec_fn=heed_interrupts)
     assert result.returncode in (130, -signal.SIGINT)
     assert (result.stdout, result.stderr) == (b"", b"")
 
 
 def test_ctrl_c_keeps_the_answers_so_far(model: str, red: Path) -> None:
     command = [sys.executable, "-m", "runtime", "--model", model, "--json", *[str(red)] * 5000]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes, preexec_fn=heed_interrupts) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from runtime import FlowerClassifier, FlowerError
 from runtime.watch import ANSWERS, Answers, Version, opened_answers, watch
+from tests.test_flower_infer import heed_interrupts
 from tests.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).parents[1]
@@ -149,7 +150,9 @@ def test_the_command_goes_on_after_being_killed(classifier: FlowerClassifier, fo
     red(tmp_path / "red.png")
     for turn, ending in enumerate((signal.SIGKILL, signal.SIGINT), 1):
         shutil.copy(tmp_path / "red.png", folder / f"{turn}.png")
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+        ) as process:
             assert answered(turn)
             second = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
             assert (second.returncode, b"another flower-infer" in second.stderr) == (2, True)
