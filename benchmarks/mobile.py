@@ -25,7 +25,8 @@ from runtime.atomic import write_text
 from runtime.classifier import FlowerClassifier
 from runtime.commandline import guarded, positive_int
 from runtime.modelfile import DEFAULT_MODEL
-from runtime.session import Session, default_threads
+from runtime.session import Session
+from runtime.threads import default_threads
 
 EXAMPLES = """\
 examples:

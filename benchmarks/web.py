@@ -34,7 +34,7 @@ from runtime.classifier import FlowerClassifier
 from runtime.commandline import guarded, positive_int
 from runtime.errors import FlowerError
 from runtime.modelfile import DEFAULT_MODEL
-from runtime.session import default_threads
+from runtime.threads import default_threads
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

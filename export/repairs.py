@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tqdm import tqdm
 
 from export.calibration import PixelSlice
-from runtime.session import default_threads, session_options
+from runtime.session import session_options
+from runtime.threads import default_threads
 
 ROUNDS = 20
 """Of equalisation: a convolution in the middle of a block belongs to two pairs."""

@@ -14,7 +14,8 @@ from export.pipeline import ExportError
 from finetune.split import Split
 from runtime.classifier import FlowerClassifier
 from runtime.photo import Photo, open_photo
-from runtime.session import default_threads, session_options
+from runtime.session import session_options
+from runtime.threads import default_threads
 
 LEAST_AGREEMENT = 0.99
 """Share of photographs on which the best name must be that of `FlowerClassifier`."""
