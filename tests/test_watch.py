@@ -153,11 +153,14 @@ def test_the_command_goes_on_after_being_killed(classifier: FlowerClassifier, fo
         with subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
         ) as process:
-            assert answered(turn)
-            second = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
-            assert (second.returncode, b"another flower-infer" in second.stderr) == (2, True)
-            process.send_signal(ending)
-            assert process.wait(60) in (-signal.SIGKILL, 130)
+            try:
+                assert answered(turn)
+                second = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+                assert (second.returncode, b"another flower-infer" in second.stderr) == (2, True)
+                process.send_signal(ending)
+                assert process.wait(60) in (-signal.SIGKILL, 130)
+            finally:
+                process.kill()  # or a failure here would wait for it for ever
             assert process.stderr is not None
             assert process.stderr.read() == b""
     assert [Path(json.loads(line)["photo"]).name for line in answers.read_text().splitlines()] == ["1.png", "2.png"]
