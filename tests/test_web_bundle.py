@@ -282,7 +282,7 @@ def test_a_model_in_ort_format_that_answers_otherwise_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, other = save_tiny_model(tmp_path / "a.onnx"), save_tiny_model(tmp_path / "b.onnx", classes=("x", "y", "z"))
-    wrong = bundling.to_ort(other.read_bytes())
+    wrong = bundling.to_ort({"model": other.read_bytes()})
     archive = web_archive()
     monkeypatch.setattr(bundling, "to_ort", lambda content: wrong)
     with pytest.raises(BundleError):
