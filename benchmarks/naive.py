@@ -1,9 +1,6 @@
 """The baselines: onnxruntime's ``quantize_static`` with min-max on the same photographs."""
 
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +9,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from tqdm import tqdm
 
 from export.graph import finished
+from export.int8 import quiet_quantizer
 from finetune.photos import batches
 from finetune.split import Split
 from runtime.atomic import write_bytes
@@ -44,7 +42,7 @@ def quantize_naively(fp32: Path, split: Split, output: Path, precision: str = "n
     import onnx
 
     session = Session(fp32, device="cpu")
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_quantizer():
         made = Path(folder, "naive.onnx")
         quantize_static(fp32, made, _Photographs(split, session), **NAIVE[precision])
         model = onnx.load(made)
@@ -52,15 +50,3 @@ def quantize_naively(fp32: Path, split: Split, output: Path, precision: str = "n
     info = replace(session.info, precision=precision, calibration=calibration, evaluation={})
     write_bytes(output, finished(model, info))
     return output
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """onnxruntime advises to pre-process, by way of the root logger; that changes nothing here."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)

@@ -55,7 +55,7 @@ def quantize(
     options: dict[str, object] = {"TensorQuantOverrides": {PIXELS: [pixel_rule]}}
     if tensorrt:
         options = {"ActivationSymmetric": True, "QuantizeBias": False}
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_quantizer():
         plain, quantized, cache = (Path(folder, name) for name in ("core.onnx", "int8.onnx", "ranges.json"))
         onnx.save(core, plain)
         save_tensors_data(ranges, cache)
@@ -80,8 +80,8 @@ def quantize(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """onnxruntime suggests pre-processing steps that the exporter has already done."""
+def quiet_quantizer() -> Iterator[None]:
+    """Keep ``quantize_static`` from advising, by way of the root logger, to do what the exporter has already done."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)
