@@ -86,6 +86,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     ),
     "TIFF whose directory follows itself": lambda: b"II*\0" + struct.pack("<IHHHIII", 8, 1, 256, 3, 1, 8, 8),
     "JPEG of 5,000 scans": lambda: _many_scans(5000),
+    "JPEG of 10,900 × 10,900, a component at a time, in 1,500 empty scans": lambda: _empty_scans(10_900, 1500),
+    "TIFF of 16 × 16 in one tile of 20,000 × 20,000": lambda: _large_tile(20_000),
     "nothing": lambda: b"",
     "a byte": lambda: b"\xff",
     "a megabyte of zeros": lambda: bytes(1 << 20),
@@ -98,6 +100,23 @@ def _many_scans(count: int) -> bytes:
     jpeg = sound_photos()[1]
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:last] + jpeg[last:-2] * count + jpeg[-2:]
+
+
+def _empty_scans(side: int, count: int) -> bytes:
+    jpeg = sound_photos()[0]
+    frame = jpeg.index(b"\xff\xc0")
+    head = jpeg[: frame + 5] + struct.pack(">HH", side, side) + jpeg[frame + 9 : jpeg.rindex(b"\xff\xda")]
+    scans = (b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1 + n % 3, 0x11 * (n % 3 > 0), 0, 63, 0) for n in range(count))
+    return head + b"".join(scans) + b"\xff\xd9"
+
+
+def _large_tile(side: int) -> bytes:
+    data = _zeros(side * side // 2**20 + 1)
+    # Width, height, bits, compression (deflate), colours, samples, layout; the tile's width, height, place and size.
+    numbers = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 284: 1, 322: side, 323: side, 324: 0, 325: len(data)}
+    numbers[324] = 8 + 2 + 12 * len(numbers) + 4
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, number) for tag, number in numbers.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(numbers)) + entries + bytes(4) + data
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

@@ -11,6 +11,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -21,7 +22,8 @@ from torch import nn
 
 from finetune.checkpoint import Checkpoint
 from finetune.network import FEATURES, PIXEL_ZERO
-from runtime.modelfile import INPUT, OUTPUT, ModelInfo
+from runtime.errors import ModelError
+from runtime.modelfile import INPUT, OUTPUT, ModelInfo, check_model_file
 from runtime.session import session_options
 from runtime.threads import default_threads
 
@@ -106,6 +108,21 @@ def with_intake(core: onnx.ModelProto, *, plain: bool = False) -> onnx.ModelProt
     graph.node.extend(nodes)
     graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape))
     return model
+
+
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """The graph of a model file.
+
+    Raises:
+        ModelError: no ONNX file that we would open; one in ORT format is none.
+    """
+    check_model_file(path)
+    try:
+        return onnx.load_from_string(path.read_bytes())
+    except Exception:  # protobuf's, of which there are several
+        raise ModelError(
+            f"{path}: not an ONNX file, which this is made from; give the one the ORT file came from"
+        ) from None
 
 
 def finished(model: onnx.ModelProto, info: ModelInfo) -> bytes:

@@ -3,9 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-import onnx
-
-from export.graph import finished
+from export.graph import finished, read_onnx
 from export.writing import write_together
 from runtime.session import Session
 
@@ -31,6 +29,5 @@ def restate(model: Path, output: Path, *, temperature: float | None = None, thre
         temperature=info.temperature if temperature is None else temperature,
         threshold=info.threshold if threshold is None else threshold,
     )
-    content = finished(onnx.load_from_string(model.read_bytes()), changed)
-    write_together(output, {model.name: content})
+    write_together(output, {model.name: finished(read_onnx(model), changed)})
     return output / model.name

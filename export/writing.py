@@ -1,13 +1,14 @@
-"""Writing the files of one export: all of them or, where a disk is full, none."""
+"""Writing what an export makes: all of its files or, where a disk is full, none; and no folder of somebody else's."""
 
 import hashlib
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from export.manifest import NAME, manifest_text
-from runtime.atomic import replacing
+from runtime.atomic import remove_leftovers, replacing, replacing_folder
+from runtime.errors import FlowerError
 
 PREFIX = "flowers-"
 """Begins the name of every model file."""
@@ -21,7 +22,8 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
     old: ``--check`` then tells which files it is not about.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
+    # What a killed export left; nothing of a training that may be running in the same folder.
+    remove_leftovers(folder, f"{PREFIX}*", NAME)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     # The last to come onto the stack is the first to leave it and take its place; the manifest is the last.
     together = {NAME: manifest_text(folder, digests).encode(), **dict(reversed(list(contents.items())))}
@@ -34,8 +36,20 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
                 os.fsync(file.fileno())  # some systems find out only now that the disk is full
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """What a killed export left; nothing of a training that may be running in the same folder."""
-    for pattern in (f".{PREFIX}*.tmp", f".{NAME}.*.tmp"):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+@contextmanager
+def replacing_bundle(output: Path, files_of: Callable[[Path], Collection[str]]) -> Iterator[Path]:
+    """`replacing_folder`, for an ``output`` that does not exist, is empty, or is an earlier bundle and nothing else.
+
+    Args:
+        output: the folder; all that is in it is deleted.
+        files_of: the names of the files of the bundle in a folder; none where there is no bundle.
+
+    Raises:
+        FlowerError: it is a file, or a folder that holds something else.
+    """
+    if output.exists() and not output.is_dir():
+        raise FlowerError(f"{output}: is a file; give a folder for the bundle (--output)")
+    if output.is_dir() and not {file.name for file in output.iterdir()} <= set(files_of(output)):
+        raise FlowerError(f"{output}: holds other files than an earlier bundle; give a folder of its own (--output)")
+    with replacing_folder(output) as folder:
+        yield folder

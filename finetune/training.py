@@ -18,7 +18,7 @@ from finetune.mixing import mix
 from finetune.network import set_trainable
 from finetune.photos import epoch_order
 from finetune.recipe import Recipe
-from finetune.run import Run, State, save_state
+from finetune.run import LAST, Run, State, save_state
 from finetune.validation import Validation
 from finetune.views import TrainingViews, views_of
 from runtime.atomic import remove_leftovers, write_text
@@ -45,7 +45,7 @@ def train(run: Run, state: State) -> Path:
     recipe, is_first = run.recipe, run.processes.is_first
     if is_first:
         run.output.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(run.output)
+        remove_leftovers(run.output, BEST, LAST, LOG, CURVES)
     run.processes.wait()
     views = views_of(run, state.network)
     validation = Validation(run, run.val, state.network) if run.val is not None else None

@@ -17,8 +17,19 @@ def run() -> int:
     """The command ``flower-infer``."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    occupy_standard_descriptors()
     silence_libraries()
     return main()
+
+
+def occupy_standard_descriptors() -> None:
+    """Let no file that is opened later take the number of a standard stream that the caller closed (``2>&-``): what
+    libraries write to that stream would end up in the file."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
 
 
 def silence_libraries() -> None:

@@ -40,8 +40,9 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     What was at ``path`` is gone then, so ask first whether it may go. Between the two renames there is a moment without
     any folder at ``path``, but never one with a half.
     """
-    # Absolute, so that a relative path of one name, or one that ends in "..", has a name and a parent.
-    target = Path(os.path.abspath(path))  # noqa: PTH100 (Path.resolve would follow a link at the path itself)
+    # Absolute, so that a relative path of one name, or one that ends in "..", has a name and a parent. A link stays,
+    # and what it leads to is replaced.
+    target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
     old = temporary.with_suffix(".old")
@@ -54,23 +55,29 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o777 & ~mask)
-        if target.exists():
-            target.rename(old)
         try:
+            if target.exists():
+                target.rename(old)
             temporary.rename(target)
-        except OSError:
-            if old.exists():
+        except BaseException:  # Ctrl-C, too, must not end with neither
+            if old.exists() and not target.exists():
                 old.rename(target)
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Delete the temporary files that a killed process left in ``folder``, which must have no other writer."""
-    for path in Path(folder).glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+def remove_leftovers(folder: str | os.PathLike[str], *names: str) -> None:
+    """Delete the temporary files that a killed process left in ``folder``, of files by these names (or patterns).
+
+    Nobody else may be writing files by these names there.
+    """
+    for name in names:
+        for path in Path(folder).glob(f".{name}.*.tmp"):
+            if path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -208,6 +208,8 @@ def _print(text: str) -> None:
 
 
 def _complain(error: FlowerError) -> None:
+    if sys.stderr is None:  # the caller closed it
+        return
     from runtime.output import printable
 
     print(f"flower-infer: {printable(str(error))}", file=sys.stderr, flush=True)

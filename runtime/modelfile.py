@@ -10,6 +10,7 @@ The contract between ``export``, which writes such files, and everything that re
 
 import json
 import mmap
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,10 @@ FORMAT = 1
 PREFIX = "flower_edge."
 MAX_BYTES = 1024**3
 MAX_CLASSES = 100_000
-EXTERNAL_DATA = b"\n\x08location\x12"
-"""What every reference to another file has in it: the key of a StringStringEntryProto of TensorProto.external_data
-(onnx.proto)."""
+EXTERNAL_DATA = b"location"
+"""The key of a StringStringEntryProto of TensorProto.external_data (onnx.proto): in every reference to another file."""
+LENGTH = re.compile(rb"(?:\x08|\x88\x80*\x00)\Z")
+"""What stands before it there: its length as a protobuf varint, which may be longer than it needs to be."""
 DEFAULT_MODEL = Path(__file__).parent / "models" / "flowers-resnet50-int8.onnx"
 """The model inside the package."""
 
@@ -140,7 +142,10 @@ def check_model_file(path: Path) -> None:
             raise ModelError(f"{path}: the file is empty")
         # Mapped and searched, not read and parsed: that would take as long as opening the model does.
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if content.find(EXTERNAL_DATA) >= 0:
-                raise ModelError(f"{path}: not a model of ours: it keeps weights in other files")
+            place = content.find(EXTERNAL_DATA)
+            while place >= 0:
+                if LENGTH.search(content[max(0, place - 10) : place]):
+                    raise ModelError(f"{path}: not a model of ours: it keeps weights in other files")
+                place = content.find(EXTERNAL_DATA, place + 1)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None

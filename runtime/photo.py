@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from runtime.errors import PhotoError
+from runtime.jpeg import count_scans
 
 Photo = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """What counts as a photo: a path, the bytes of a file, a file object, a Pillow image, or an array."""
@@ -48,8 +49,10 @@ TURNS = {
 """EXIF orientation → what makes the photo upright."""
 
 MAX_SCANS = 100
-"""Passes over a progressive JPEG. Cameras and editors write about ten; a forged file of thousands takes hours
-(libjpeg-turbo, "Two Issues with the JPEG Standard")."""
+"""Passes over one JPEG (`runtime.jpeg`). Cameras and editors write about ten."""
+
+TILE_TAGS = (322, 323)
+"""TIFF's TileWidth and TileLength."""
 
 SUPPORTED = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
 
@@ -144,32 +147,45 @@ def _decode(content: bytes, name: str, least_side: int | None) -> Image.Image:
         if content[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
             raise PhotoError(f"{name}: HEIC is not supported; save it as JPEG") from None
         raise PhotoError(f"{name}: not a photo; use {SUPPORTED}") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoError(f"{name}: {_too_many(max(MAX_PIXELS_OF.values()))}") from None
     # A decoder meeting forged input may raise nearly anything (SyntaxError, struct.error, ZeroDivisionError, …);
     # whatever it is, the photo is damaged.
     except Exception as error:
         raise PhotoError(f"{name}: damaged ({_reason(error)})") from None
     with image:
-        _check_size(image, name)
-        # Within a scan the byte FF is followed by 00 or a restart marker alone, so that this finds the scans' heads.
-        if image.info.get("progressive") and content.count(b"\xff\xda") > MAX_SCANS:
+        jpeg = image.format in ("JPEG", "MPO")
+        scans = count_scans(content, MAX_SCANS) if jpeg else 1
+        _check_size(image, name, in_scans=scans > 1)
+        if scans > MAX_SCANS:
             raise PhotoError(f"{name}: a JPEG of more than {MAX_SCANS} scans; save it anew")
-        if least_side and image.format in ("JPEG", "MPO"):
+        if image.format == "TIFF":
+            _check_tiles(image, name)
+        if least_side and jpeg:
             scale = least_side / min(image.size)
             image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
         return _upright_rgb(image, name)
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_size(image: Image.Image, name: str, *, in_scans: bool = False) -> None:
     width, height = image.size
-    limit = MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS)
-    if image.info.get("progressive"):  # whose coefficients are all held until the last scan
-        limit = MAX_PIXELS
+    # Of a JPEG in several scans all coefficients are held until the last.
+    limit = MAX_PIXELS if in_scans else MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS)
     if width * height > limit:
         raise PhotoError(f"{name}: {width} × {height} is {_too_many(limit)}")
     if not width or not height:
         raise PhotoError(f"{name}: has no pixels")
+
+
+def _check_tiles(image: Image.Image, name: str) -> None:
+    """A TIFF is decoded tile by tile, and one tile may be larger than the whole picture."""
+    tags = getattr(image, "tag_v2", {})
+    try:
+        width, height = (int(tags.get(tag, 1)) for tag in TILE_TAGS)
+    except (TypeError, ValueError):
+        raise PhotoError(f"{name}: damaged (its tiles have no size)") from None
+    if width * height > MAX_PIXELS:
+        raise PhotoError(f"{name}: a tile of {width} × {height} is {_too_many(MAX_PIXELS)}")
 
 
 def _too_many(limit: int) -> str:

@@ -34,7 +34,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if not (isinstance(self.size, int) and 8 <= self.size <= 2048):
             raise ModelError(f"preprocessing: size must be 8 to 2048 pixels, not {self.size!r}")
-        if not (isinstance(self.crop_pct, float) and math.isfinite(self.crop_pct) and 0.1 <= self.crop_pct <= 1):
+        if not (isinstance(self.crop_pct, int | float) and math.isfinite(self.crop_pct) and 0.1 <= self.crop_pct <= 1):
             raise ModelError(f"preprocessing: crop_pct must be between 0.1 and 1, not {self.crop_pct!r}")
         if self.interpolation not in FILTERS:
             raise ModelError(f"preprocessing: interpolation must be one of {', '.join(FILTERS)}")

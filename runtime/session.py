@@ -93,6 +93,7 @@ class Session:
             and inputs[0].name == INPUT
             and inputs[0].type == "tensor(uint8)"
             and inputs[0].shape[1:] == [size, size, 3]
+            and (not isinstance(inputs[0].shape[0], int) or inputs[0].shape[0] == 1)
             and [output.name for output in outputs] == [OUTPUT]
             and outputs[0].type == "tensor(float)"
             and outputs[0].shape[1:] == [len(self.info.classes)]
@@ -111,11 +112,16 @@ class Session:
 
         Returns:
             float32, shape (batch, classes).
+
+        Raises:
+            ModelError: it failed, or its answer is no number.
         """
         try:
             result: Any = self._session.run([OUTPUT], {INPUT: images})[0]
         except Exception as error:
             raise ModelError(f"{self.path}: the model failed while running ({_first_line(error)})") from None
+        if not np.isfinite(result).all():
+            raise ModelError(f"{self.path}: the model gives numbers that are not finite; export it again")
         return result
 
 

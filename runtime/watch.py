@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.classifier import FlowerClassifier
-from runtime.errors import FlowerError
+from runtime.errors import FlowerError, PhotoError
 from runtime.listing import photos_below
 from runtime.output import to_dict
 
@@ -28,8 +28,11 @@ EVERY_S = 1.0
 SETTLED_S = 2.0
 """Seconds for which a file must have been the same before it counts as complete."""
 
-MAX_LINE = 1_000_000
-"""Longest line of the file of answers that is believed, in bytes."""
+MAX_LINE = 16_000_000
+"""Longest line of the file of answers that is written or believed, in bytes."""
+
+BEGINNING = b'{"photo": '
+"""Of every line. What is cut off as half a line begins like this, so that no other file loses anything."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +60,28 @@ class Answers:
         _lock(self._handle, path)
         self.known: dict[str, Version] = {}
         """Photo → the version of it that was answered last."""
-        self._read()
+        try:
+            self._read()
+        except BaseException:
+            self.close()
+            raise
 
     def _read(self) -> None:
         whole = 0
+        foreign = FlowerError(f"{self.path}: not a file of answers; move it away or name another with --output")
         with os.fdopen(os.dup(self._handle), "rb") as file:
             file.seek(0)
             while line := file.readline(MAX_LINE):
                 if not line.endswith(b"\n"):
-                    if len(line) == MAX_LINE:
-                        raise FlowerError(f"{self.path}: not a file of answers; move it away or name another")
+                    if len(line) == MAX_LINE or line[: len(BEGINNING)] != BEGINNING[: len(line)]:
+                        raise foreign
                     break
                 whole += len(line)
                 try:
                     entry = json.loads(line)
                     self.known[entry["photo"]] = Version(entry["size"], entry["modified_ns"])
                 except (ValueError, TypeError, KeyError, RecursionError):
-                    raise FlowerError(
-                        f"{self.path}: not a file of answers; move it away or name another with --output"
-                    ) from None
+                    raise foreign from None
         os.ftruncate(self._handle, whole)
 
     def append(self, photo: str, version: Version, entry: dict[str, Any]) -> str:
@@ -83,6 +89,8 @@ class Answers:
         entry = {**entry, "size": version.size, "modified_ns": version.modified_ns}
         line = json.dumps(entry)
         content = (line + "\n").encode()
+        if len(content) > MAX_LINE:
+            raise FlowerError(f"an answer of {len(content):,} bytes is too long for a line; ask for fewer with --top")
         before = os.fstat(self._handle).st_size
         try:
             if os.write(self._handle, content) != len(content):
@@ -114,11 +122,13 @@ def watch(
 ) -> Iterator[str]:
     """Answer the photos in ``folder`` and below it as they arrive, for ever; yields each line that was appended.
 
-    A photo that is changed is answered anew. One that cannot be read gets a line with ``error``.
+    A photo that is changed is answered anew. One that cannot be read gets a line with ``error``. Lines name photos by
+    their absolute paths: however the folder is spelled, a photo is the same one.
 
     Raises:
-        FlowerError: the folder is gone.
+        FlowerError: the folder is gone, or the model failed; no photo is to blame for that, and none is marked.
     """
+    folder = folder.resolve()
     # By this process's own clock: the times on files may be another machine's.
     since: dict[str, tuple[Version, float]] = {}
     while True:
@@ -162,7 +172,7 @@ def version_of(photo: str) -> Version | None:
 def _entry(classifier: FlowerClassifier, photo: str, top: int) -> dict[str, Any]:
     try:
         return to_dict(photo, classifier.predict(photo, top))
-    except FlowerError as error:
+    except PhotoError as error:
         return {"photo": photo, "error": str(error)}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from finetune.cli import main as finetune
 from finetune.network import PhotoNetwork
@@ -14,6 +15,12 @@ from tests.drawn_flowers import draw_dataset, draw_flower
 SHORT = ("--epochs", "2", "--size", "64", "--final-size", "64", "--test-size", "64", "--batch-size", "8",
          "--workers", "0", "--validate-every", "1")  # fmt: skip
 """A schedule that takes seconds."""
+
+# The same inputs every time, however slow or busy the machine is.
+settings.register_profile(
+    "same-everywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same-everywhere")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from runtime import DeviceError, FlowerClassifier, ModelError, ModelInfo, PhotoError
 from runtime.modelfile import PREFIX
@@ -78,14 +78,20 @@ def test_the_model_inside_names_what_it_knows() -> None:
     assert classifier.info.calibration["images"] == 1020
 
 
-def external(path: Path) -> bytes:
-    """A model whose weights are said to lie in another file."""
+EXTERNAL = b"\n\x08location\x12\x06w.data"
+
+
+def external(entry: bytes) -> bytes:
+    """A model whose weights are said to lie in another file; ``entry`` says so, of the length of `EXTERNAL`."""
     model = tiny_model()
     tensor = model.graph.initializer[1]
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="../../etc/passwd")
-    return model.SerializeToString()
+    tensor.external_data.add(key="location", value="w.data")
+    content = model.SerializeToString()
+    assert content.count(EXTERNAL) == 1
+    assert len(entry) == len(EXTERNAL)
+    return content.replace(EXTERNAL, entry)
 
 
 def foreign(path: Path) -> bytes:
@@ -107,7 +113,10 @@ def with_metadata(**values: object) -> bytes:
         (lambda path: b"", "empty"),
         (lambda path: b"no model at all", "not a model"),
         (lambda path: tiny_model().SerializeToString()[:-200], "not a model"),
-        (external, "weights in other files"),
+        (lambda path: external(EXTERNAL), "weights in other files"),
+        (lambda path: external(b"\x12\x06w.data\n\x08location"), "weights in other files"),
+        (lambda path: external(b"\n\x88\0location\x12\x05.data"), "weights in other files"),
+        (lambda path: tiny_model(batch=4).SerializeToString(), "does not fit"),
         (foreign, "not made by this toolkit"),
         (lambda path: tiny_model(size=8).SerializeToString(), "does not fit"),
         (lambda path: tiny_model(classes=2).SerializeToString(), "does not fit"),
@@ -119,7 +128,7 @@ def with_metadata(**values: object) -> bytes:
         (lambda path: with_metadata(temperature=0), "temperature"),
         (lambda path: with_metadata(threshold=1.5), "threshold"),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_files_that_are_no_model_of_ours_are_refused_in_words(make, words: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "model.onnx"
@@ -127,6 +136,14 @@ def test_files_that_are_no_model_of_ours_are_refused_in_words(make, words: str, 
     with pytest.raises(ModelError, match=words) as caught:
         FlowerClassifier(path, device="cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_an_answer_that_is_no_number_is_not_given(tmp_path: Path) -> None:
+    model = tiny_model()
+    model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.full((3, 3), np.nan, np.float32), "weights"))
+    (tmp_path / "nan.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="not finite"):
+        FlowerClassifier(tmp_path / "nan.onnx", device="cpu").predict(RED)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 2.5, "many"])
@@ -150,7 +167,7 @@ def test_metadata_survives_a_round_through_a_file(tmp_path: Path) -> None:
     assert (info.evaluation, info.versions, info.classes) == tuple(changes.values())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10**6), byte=st.integers(0, 255))
 def test_a_damaged_file_works_or_is_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], place: int, byte: int
@@ -164,7 +181,7 @@ def test_a_damaged_file_works_or_is_refused(
     assert capfd.readouterr().out == ""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.dictionaries(st.sampled_from(list(INFO.to_metadata())), st.text() | st.sampled_from(["[]", "{}", "null", "1"]))
 )

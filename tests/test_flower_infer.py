@@ -132,6 +132,13 @@ def test_standard_streams_that_are_closed_or_full(
     assert len(result.stderr.splitlines()) <= 1
 
 
+def test_complaints_go_nowhere_else_when_standard_error_is_closed(model: str, red: Path, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m runtime --model {model} --json {red} {tmp_path}/missing.jpg 2>&-"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
+    assert result.returncode == 1
+    assert [json.loads(line)["photo"] for line in result.stdout.splitlines()] == [str(red)]
+
+
 def test_version() -> None:
     assert infer("--version").stdout.decode().split() == ["flower-infer", __version__]
 

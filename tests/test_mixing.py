@@ -11,7 +11,7 @@ from finetune.recipe import Recipe
 SHAPES = {"images": (16, 16, 3), "maps": (3, 16, 16), "features": (7,)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(sorted(SHAPES)),
     count=st.integers(2, 9),

@@ -60,7 +60,7 @@ def difference(rule: Preprocessing, pixels: np.ndarray) -> int:
     return int(np.abs(found.astype(int) - rule.crop(Image.fromarray(pixels))).max())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rule=st.sampled_from(RULES), height=SIDES, width=SIDES, seed=st.integers(0, 99), detail=st.integers(6, 30))
 @example(RULES[0], 256, 341, 0, 8)  # the square's pixels are the photo's, but half a pixel to the side
 @example(RULES[0], 256, 342, 0, 8)  # and here exactly the photo's
@@ -75,7 +75,7 @@ def test_the_graph_crops_as_the_runtime_does(
     assert difference(rule, picture(height, width, seed, detail)) <= 3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rule=st.sampled_from(RULES), height=st.integers(450, 900), width=st.integers(450, 900), seed=st.integers(0, 99))
 def test_pure_noise_comes_out_the_same_where_the_photo_shrinks(
     rule: Preprocessing, height: int, width: int, seed: int
@@ -84,7 +84,7 @@ def test_pure_noise_comes_out_the_same_where_the_photo_shrinks(
     assert difference(rule, noise) <= 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rule=st.sampled_from(RULES),
     sides=st.one_of(

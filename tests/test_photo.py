@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -111,6 +111,14 @@ def test_large_jpeg_is_decoded_at_reduced_scale() -> None:
     assert open_photo(content, least_side=301).size == (800, 600)
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
+def test_what_lies_around_a_jpeg_is_not_taken_for_its_scans(options: dict[str, bool]) -> None:
+    content = encoded(Image.new("RGB", (64, 48), RED), "JPEG", **options)
+    thumbnails = b"\xff\xe1" + struct.pack(">H", 2 + 400) + b"\xff\xda" * 200
+    film = b"\xff\xda\0\x08" * 1000
+    assert open_photo(content[:2] + thumbnails + content[2:] + film).size == (64, 48)
+
+
 def bomb(width: int, height: int) -> bytes:
     """A PNG that promises width × height pixels in a few bytes."""
 
@@ -168,7 +176,7 @@ def test_the_callers_image_is_left_alone() -> None:
     assert image.getpixel((0, 0)) == RED
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(data=st.data(), form=st.sampled_from([f for f in FORMATS if f != "AVIF"]))
 def test_damaged_files_give_a_picture_or_a_photo_error(data: st.DataObject, form: str) -> None:
     """Whatever is done to a sound file, nothing but a PhotoError comes out."""

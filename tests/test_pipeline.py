@@ -20,7 +20,7 @@ def taken(ahead: Ahead[int, int], limit: int = 3) -> list[tuple[int, object]]:
     return found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 9), st.integers(1, 5))
 def test_results_keep_their_order(count: int, threads: int, depth: int, limit: int) -> None:
     ahead = Ahead(range(count), lambda number: number * number, threads=threads, depth=depth)

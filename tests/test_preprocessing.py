@@ -10,7 +10,7 @@ from runtime.errors import ModelError
 from runtime.preprocessing import Preprocessing
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(width=st.integers(1, 700), height=st.integers(1, 700), crop_pct=st.floats(0.1, 1.0))
 def test_any_photo_becomes_one_square(width: int, height: int, crop_pct: float) -> None:
     pixels = Preprocessing(size=64, crop_pct=crop_pct)(np.full((height, width, 3), 77, dtype=np.uint8))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runtime import FlowerClassifier, FlowerError
+from runtime import FlowerClassifier, FlowerError, ModelError
 from runtime.watch import ANSWERS, Answers, Version, opened_answers, watch
 from tests.test_flower_infer import heed_interrupts
 from tests.tiny_model import save_tiny_model
@@ -117,6 +117,40 @@ def test_a_line_that_was_cut_off_is_written_anew(
     assert (folder / ANSWERS).read_bytes() == line
 
 
+def test_a_folder_is_the_same_however_it_is_spelled(
+    classifier: FlowerClassifier, folder: Path, looks: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red(folder / "a.png")
+    looks += [None] * 4
+    assert len(run(classifier, folder)) == 1
+    monkeypatch.chdir(folder)
+    looks += [None] * 4
+    assert run(classifier, Path()) == []
+
+
+def test_a_model_that_fails_marks_no_photo(
+    classifier: FlowerClassifier, folder: Path, looks: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(photo: object, top: int) -> None:
+        raise ModelError("the model failed while running (out of memory)")
+
+    red(folder / "a.png")
+    looks += [None] * 4
+    with monkeypatch.context() as patch:
+        patch.setattr(classifier, "predict", fails)
+        with pytest.raises(ModelError):
+            run(classifier, folder)
+    looks += [None] * 4
+    assert len(run(classifier, folder)) == 1
+
+
+def test_an_answer_too_long_for_a_line_is_not_begun(folder: Path) -> None:
+    answers = Answers(folder / ANSWERS)
+    with pytest.raises(FlowerError, match="--top"):
+        answers.append("a.png", Version(1, 2), {"photo": "x" * 16_000_000})
+    assert (folder / ANSWERS).read_bytes() == b""
+
+
 def test_a_full_disk_leaves_whole_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(folder / ANSWERS)
     answers.append("a.png", Version(1, 2), {"photo": "a.png"})
@@ -128,7 +162,7 @@ def test_a_full_disk_leaves_whole_lines(folder: Path, monkeypatch: pytest.Monkey
     assert (folder / ANSWERS).read_bytes() == before
 
 
-@pytest.mark.parametrize("content", ["notes\n", '{"photo": "a.png"}\n', "[1]\n", "x" * 1_000_001])
+@pytest.mark.parametrize("content", ["notes\n", '{"photo": "a.png"}\n', "[1]\n", '{"a": 1}', "x" * 16_000_001])
 def test_a_file_that_holds_no_answers_is_left_alone(content: str, folder: Path) -> None:
     (folder / "notes.txt").write_text(content)
     with pytest.raises(FlowerError, match="not a file of answers"):

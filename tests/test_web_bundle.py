@@ -22,6 +22,7 @@ from export.web.bundle import PAGE, build
 from export.web.check import BundleError, check_bundle
 from export.web.headers import META_POLICY, POLICY, SECURITY
 from export.web.onnxruntime_web import NpmError, read_files, verify
+from runtime import FlowerError
 from tests.tiny_model import INFO, save_tiny_model
 from tests.web_site import tiny_site, web_archive
 
@@ -253,11 +254,15 @@ def test_a_bundle_is_replaced_whole_and_other_folders_never(site: Path, tmp_path
     precious = tmp_path / "photos"
     precious.mkdir()
     (precious / "holiday.jpg").write_bytes(b"dear")
-    with pytest.raises(BundleError, match="holds other files"):
+    with pytest.raises(FlowerError, match="holds other files"):
         tiny_site(precious)
-    with pytest.raises(BundleError, match="is a file"):
+    with pytest.raises(FlowerError, match="is a file"):
         tiny_site(precious / "holiday.jpg")
     assert (precious / "holiday.jpg").read_bytes() == b"dear"
+    (folder / "CNAME").write_text("flowers.example")  # a site that is published from the bundle's own folder
+    with pytest.raises(FlowerError, match="holds other files"):
+        tiny_site(folder)
+    assert (folder / "CNAME").read_text() == "flowers.example"
 
 
 def test_a_build_that_fails_leaves_what_was_there(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from runtime.preprocessing import Preprocessing
 INFO = ModelInfo(classes=("red", "green", "blue"), preprocessing=Preprocessing(size=16, crop_pct=1.0), precision="fp32")
 
 
-def tiny_model(info: ModelInfo = INFO, *, size: int = 16, classes: int = 3) -> ModelProto:
+def tiny_model(info: ModelInfo = INFO, *, size: int = 16, classes: int = 3, batch: int | str = "batch") -> ModelProto:
     """Logits are the mean of each colour divided by 25: a red photo is called ``red``."""
     weights = np.eye(3, classes, dtype=np.float32) / 25
     nodes = [
@@ -23,8 +23,8 @@ def tiny_model(info: ModelInfo = INFO, *, size: int = 16, classes: int = 3) -> M
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["batch", size, size, 3])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", classes])],
+        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [batch, size, size, 3])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [batch, classes])],
         [numpy_helper.from_array(np.array([1, 2]), "axes"), numpy_helper.from_array(weights, "weights")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

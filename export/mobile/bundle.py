@@ -1,24 +1,22 @@
 """The bundle: built in a temporary folder, opened from there, compared, and only then put in its place."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
-
+from export.graph import read_onnx
 from export.mobile.check import LABELS, BundleModel, Check, check_bundle
 from export.mobile.documents import notice, readme
 from export.mobile.graph import photo_graph
 from export.mobile.ort_format import to_ort
+from export.writing import replacing_bundle
 from finetune.checkpoint import sha256_of
 from finetune.split import Split
-from runtime.atomic import replacing_folder
 from runtime.classifier import FlowerClassifier
-from runtime.errors import FlowerError, ModelError
-from runtime.modelfile import ModelInfo, check_model_file
+from runtime.errors import FlowerError
+from runtime.modelfile import ModelInfo
 from runtime.version import tool_versions
 
 MANIFEST = "manifest.json"
@@ -61,7 +59,7 @@ def write_bundle(model: Path, output: Path, split: Split | None, report: Callabl
         )
     square = f"flowers-{info.preprocessing.size}.ort"
     takes_any_size = {"flowers.ort": True, square: False}
-    with replacing_bundle(output) as folder:
+    with replacing_bundle(output, _files_of) as folder:
         for name, content in _models(model, info, takes_any_size).items():
             (folder / name).write_bytes(content)
         (folder / LABELS).write_text("".join(f"{name}\n" for name in _lines(info)), encoding="utf-8")
@@ -76,36 +74,18 @@ def write_bundle(model: Path, output: Path, split: Split | None, report: Callabl
     return Bundle(output, {file.name: file.stat().st_size for file in sorted(output.iterdir())}, checks)
 
 
-@contextmanager
-def replacing_bundle(output: Path) -> Iterator[Path]:
-    """`replacing_folder`, for an ``output`` that does not exist, is empty, or is an earlier bundle."""
-    if output.exists() and not output.is_dir():
-        raise FlowerError(f"{output}: is a file; give a folder for the bundle (--output)")
-    if output.is_dir() and any(output.iterdir()) and not _is_bundle(output):
-        raise FlowerError(f"{output}: holds other files than an earlier bundle; give a folder of its own (--output)")
-    with replacing_folder(output) as folder:
-        yield folder
-
-
-def _is_bundle(folder: Path) -> bool:
-    """Whether all that is in ``folder`` is what a manifest of ours in it names."""
+def _files_of(folder: Path) -> set[str]:
+    """The files that a manifest of ours in ``folder`` names, and it itself; none without one."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return bool(manifest["target"] == "mobile") and {file.name for file in folder.iterdir()} <= {
-            MANIFEST,
-            *manifest["files"],
-        }
+        return {MANIFEST, *manifest["files"]} if manifest["target"] == "mobile" else set()
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return set()
 
 
 def _models(path: Path, info: ModelInfo, takes_any_size: dict[str, bool]) -> dict[str, bytes]:
     """The ORT files, and the list of their operators."""
-    check_model_file(path)
-    try:
-        model = onnx.load_from_string(path.read_bytes())
-    except Exception:  # protobuf's, of which there are several
-        raise ModelError(f"{path}: not an ONNX file; a bundle is made from one, not from an ORT file") from None
+    model = read_onnx(path)
     graphs = {
         Path(name).stem: photo_graph(model, info, any_size=any_size).SerializeToString()
         for name, any_size in takes_any_size.items()

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from export.manifest import NAME, write_manifest
+from export.manifest import NAME, read_manifest, write_manifest
 from export.mobile.ort_format import to_ort
 from export.web import onnxruntime_web
 from export.web.check import MODEL_JSON, BundleError, check_bundle
 from export.web.headers import ISOLATION, META_POLICY, SECURITY
 from export.web.icons import icons
-from runtime.atomic import replacing_folder
+from export.writing import replacing_bundle
 from runtime.modelfile import INPUT, OUTPUT, ModelInfo
 from runtime.session import Session
 
@@ -84,18 +84,18 @@ def build(
     Raises:
         ModelError: no model file of ours.
         NpmError: onnxruntime-web cannot be had.
-        BundleError: ``output`` is in use for something else, or the bundle does not stand its check.
+        FlowerError: ``output`` is in use for something else.
+        BundleError: the bundle does not stand its check.
     """
     output = output.resolve()
-    _refuse_strangers(output)
     session = Session(model, device="cpu")
     content = model.read_bytes()
-    report(f"onnxruntime-web {onnxruntime_web.VERSION}")
-    engine = onnxruntime_web.read_files(onnxruntime_web.archive(archive))
-    report(f"packing {model.name}")
-    if content[4:8] != ORT_MAGIC:
-        content = to_ort({"model": content})["model.ort"]
-    with replacing_folder(output) as folder:
+    with replacing_bundle(output, _files_of) as folder:
+        report(f"onnxruntime-web {onnxruntime_web.VERSION}")
+        engine = onnxruntime_web.read_files(onnxruntime_web.archive(archive))
+        report(f"packing {model.name}")
+        if content[4:8] != ORT_MAGIC:
+            content = to_ort({"model": content})["model.ort"]
         for name, data in _files(session.info, f"{model.stem}.ort", content, engine).items():
             (folder / name).write_bytes(data)
         write_manifest(sorted(folder.iterdir()))
@@ -104,14 +104,10 @@ def build(
     return Bundle(output, {path.name: path.stat().st_size for path in sorted(output.iterdir())})
 
 
-def _refuse_strangers(output: Path) -> None:
-    """Replacing a folder deletes what is in it, so it must be one that this command made."""
-    if output.exists() and not output.is_dir():
-        raise BundleError(f"{output}: is a file; --output takes a folder")
-    if output.is_dir() and any(output.iterdir()):
-        ours = all((output / name).is_file() for name in (NAME, MODEL_JSON, SERVICE_WORKER_LIST))
-        if not ours:
-            raise BundleError(f"{output}: holds other files; --output takes a new folder, or a bundle to replace")
+def _files_of(folder: Path) -> set[str]:
+    """The files of the bundle in ``folder``; none where it is no bundle."""
+    ours = all((folder / name).is_file() for name in (NAME, MODEL_JSON, SERVICE_WORKER_LIST))
+    return {NAME, *read_manifest(folder)} if ours else set()
 
 
 def _files(info: ModelInfo, name: str, model: bytes, engine: Mapping[str, bytes]) -> dict[str, bytes]:

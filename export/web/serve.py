@@ -4,6 +4,7 @@ For looking at it. Any web server can serve the folder for good; without these h
 thread, and later ones get the headers from the service worker.
 """
 
+import contextlib
 import os
 import sys
 import urllib.parse
@@ -80,6 +81,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if with_content:
             self.wfile.write(content)
+
+    def handle(self) -> None:
+        # A browser that leaves in the middle of a download is no error.
+        with contextlib.suppress(ConnectionError):
+            super().handle()
 
     def version_string(self) -> str:
         return "flower-edge"
