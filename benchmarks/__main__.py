@@ -2,11 +2,13 @@
 
 import sys
 
-from runtime.commandline import needs_extra
+from runtime.commandline import EXIT_INTERRUPTED, needs_extra
 
 if __name__ == "__main__":
     try:
         from benchmarks.cli import main
     except ModuleNotFoundError as error:
         sys.exit(needs_extra("benchmarks", error))
+    except KeyboardInterrupt:  # while libraries load, which takes seconds
+        sys.exit(EXIT_INTERRUPTED)
     sys.exit(main())

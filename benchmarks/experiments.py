@@ -4,11 +4,14 @@ Each is an ordinary ``python -m finetune`` in a folder of its own, so one that w
 complete is not run again.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.cli import main as finetune
+from finetune.recipe import Recipe
 from finetune.run import LAST
+from runtime.atomic import write_text
 from runtime.errors import FlowerError
 
 SEEDS = (0, 1, 2)
@@ -59,15 +62,18 @@ def run_experiment(experiment: Experiment, folder: Path, common: tuple[str, ...]
     """Train it in ``folder``, unless that is done, and return its checkpoint.
 
     Raises:
-        FlowerError: training failed; its own message is on standard error.
+        FlowerError: training failed, its own message is on standard error; or what is there was trained otherwise.
     """
     output = folder / experiment.name
+    finished, told = output / "finished", json.dumps([*common, *experiment.options, Recipe().to_dict()])
+    if finished.exists() and finished.read_text() != told:
+        raise FlowerError(f"{output}: was trained with other options or another recipe; choose another --output")
     resume = ("--resume",) if (output / LAST).exists() else ()
-    if not (output / "finished").exists():
+    if not finished.exists():
         print(f"\n== {experiment.name}: {experiment.change}", flush=True)
         status = finetune([*common, *experiment.options, "--output", str(output), *resume])
         if status:
             raise FlowerError(f"{experiment.name}: training ended with status {status}; the same command goes on")
-        (output / "finished").touch()
+        write_text(finished, told)
     (output / LAST).unlink(missing_ok=True)
     return output / "best.pt"

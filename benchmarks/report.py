@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,14 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     ms = "{:.1f}".format
-    return environment.get_template(template).render(values, share=share, points=points, ms=ms)
+    return environment.get_template(template).render(values, share=share, points=points, ms=ms, processor=processor)
+
+
+def processor(machine: Mapping[str, Any]) -> str:
+    """The processor of `benchmarks.machine.describe_machine`, with the features that decide how fast INT8 is: the name
+    alone is often one for several generations."""
+    features = ", ".join(machine["features"])
+    return f"{machine['processor']} ({machine['architecture']}{': ' if features else ''}{features})"
 
 
 def share(value: float, interval: Interval) -> str:

@@ -23,6 +23,7 @@ from export.graph import TorchNetwork
 from finetune.accuracy import hits, mean_per_class
 from finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, sha256_of
 from finetune.dataset import read_split
+from finetune.download import ensure_weights
 from finetune.photos import batches
 from finetune.recipe import Recipe
 from finetune.soup import cook
@@ -54,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
-    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="ImageNet weights")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="ImageNet weights (default: torchvision's)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="(default: all)")
     parser.add_argument("--experiments", nargs="+", metavar="NAME", help="ablations to run now (default: all)")
     parser.add_argument(
@@ -75,18 +76,20 @@ def _measure(options: argparse.Namespace) -> None:
     record = options.report / "training.json"
     figures: dict[str, Any] = json.loads(record.read_text()) if record.is_file() else {}
     val, test = read_split(options.data, "val"), read_split(options.data, "test")
-    common = ("--data", str(options.data), "--weights", str(options.weights))
+    weights = options.weights or ensure_weights()
+    common = ("--data", str(options.data), "--weights", str(weights))
     commands = figures.setdefault("commands", {})
-    figures["machine"] = describe_machine()
+    machines = figures.setdefault("machines", {})
 
     def save(part: str) -> None:
+        machines[part] = describe_machine()
         commands[part] = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
         write_text(record, json.dumps(figures, indent=1) + "\n")
         write_text(options.report / "training.md", _markdown(figures))
 
     if "speed" in options.only:
         train = read_split(options.data, "train")
-        figures["speed"] = measure_training_speed(train, options.weights, Recipe(), options.rounds)
+        figures["speed"] = measure_training_speed(train, weights, Recipe(), options.rounds)
         save("speed")
     if "seeds" in options.only:
         paths = [run_experiment(experiment, options.output, common) for experiment in CLAIMED]
@@ -112,7 +115,7 @@ def _measure(options: argparse.Namespace) -> None:
         for experiment in ABLATIONS:
             if options.experiments and experiment.name not in (*options.experiments, REFERENCE.name):
                 continue
-            if experiment.name not in found:
+            if found.get(experiment.name, {}).get("options") != shlex.join(experiment.options):
                 checkpoint = load_checkpoint(run_experiment(experiment, options.output / "ablation", short))
                 found[experiment.name] = {
                     "change": experiment.change,

@@ -103,8 +103,9 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--splits",
         choices=("train", "train,val"),
+        metavar="NAMES",
         default="train",
-        help="what to train on; with train,val there is no validation, and the last epoch is kept (default: train)",
+        help="train, or train,val, without validation: the last epoch is kept (default: train)",
     )
     data.add_argument(
         "--limit", type=positive_int, metavar="N", help="use only N images of each split, to try things out"
@@ -180,6 +181,8 @@ def _finetune(options: argparse.Namespace) -> None:
             print(line, flush=True)
 
     hardware = Hardware.detect(options.device, options.precision, options.workers, processes)
+    if options.weights is not None and not options.weights.is_file():
+        raise FlowerError(f"{options.weights}: no such weights file; without --weights, torchvision's are fetched")
     ensure_dataset(options.data)
     names = options.splits.split(",")
     train_split = joined([read_split(options.data, name).head(options.limit) for name in names])

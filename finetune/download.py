@@ -162,6 +162,8 @@ def unpack_images(archive: Path, folder: Path) -> None:
     Raises:
         DataError: the archive is damaged, too large, or holds paths that leave the folder; or the disk is full.
     """
+    if not hasattr(tarfile, "data_filter"):
+        raise DataError("this Python unpacks archives without care; use 3.11.4 or newer")
     for leftover in folder.glob(f"{UNPACKING}*"):  # of a process that was killed: this one is alone in the folder
         shutil.rmtree(leftover, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=folder))

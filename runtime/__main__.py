@@ -5,8 +5,8 @@ import signal
 import sys
 import warnings
 
-# Until the command line itself knows what to do on Ctrl-C, it ends the process, without Python's traceback. One that
-# was started to ignore it (nohup, a shell's background) goes on ignoring it.
+# Until the work begins, which knows what to do on Ctrl-C, it ends the process, without a traceback of Python's or of a
+# library that is being loaded. A process that was started to ignore it (nohup, a shell's background) goes on doing so.
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -15,11 +15,15 @@ from runtime.cli import main
 
 def run() -> int:
     """The command ``flower-infer``."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     occupy_standard_descriptors()
     silence_libraries()
-    return main()
+    return main(ready=heed_interrupts)
+
+
+def heed_interrupts() -> None:
+    """From here on Ctrl-C is a `KeyboardInterrupt`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def occupy_standard_descriptors() -> None:

@@ -19,7 +19,7 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
     rule = info.preprocessing
     rows = [
         ("network", f"{info.architecture or 'unknown'}, {info.precision or 'unknown'}"),
-        ("classes", f"{len(info.classes):,}: {', '.join(info.classes[:3])}, …"),
+        ("classes", f"{len(info.classes):,}: {', '.join(info.classes[:3])}{', …' if len(info.classes) > 3 else ''}"),
         (
             "photo",
             f"the centre square, {rule.crop_pct:g} of the shorter side, {rule.interpolation} to {rule.size} pixels",

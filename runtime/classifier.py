@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from runtime.answer import Answer, answer, softmax
-from runtime.errors import FlowerError
+from runtime.errors import FlowerError, PhotoError
 from runtime.modelfile import DEFAULT_MODEL, ModelInfo
 from runtime.photo import Photo
 from runtime.pipeline import Ahead
@@ -87,6 +87,8 @@ class FlowerClassifier:
         however many there are, and ``photos`` may be endless; it is iterated in those threads. An error among them
         stands for a photo that could not be had, and keeps its place.
         """
+        if isinstance(photos, str | bytes | os.PathLike):
+            raise PhotoError("predict_many takes several photos; put a single one into a list")
         limit = min(BATCH, self._session.largest_batch or BATCH)
         ahead = Ahead(photos, self._pixels, threads=self.threads, depth=2 * limit + self.threads)
         try:

@@ -76,17 +76,24 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``flower-infer`` and return its exit status."""
+def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> int:
+    """Run ``flower-infer`` and return its exit status; ``ready`` is called when libraries and model are loaded."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     tasks = [bool(options.photos), bool(options.watch), options.info, options.list_devices]
     if sum(tasks) != 1:
-        parser.error("give photos, or one of --watch, --info and --list-devices (see --help)")
+        parser.error("give either photos or one of --watch, --info and --list-devices (see --help)")
     if options.output and not options.watch:
         parser.error("--output is for --watch; without it, redirect standard output: > FILE")
+    if options.csv and not options.photos:
+        parser.error("--csv is for photos; --watch and --info give JSON")
     try:
-        return _prepared(options)()
+        work = _prepared(options)
+        ready()
+        return work()
+    except ModuleNotFoundError as error:
+        _complain(FlowerError(f"{error.name} is not installed; run: pip install numpy pillow onnxruntime"))
+        return EXIT_USAGE
     except FlowerError as error:  # of the model or the device; a photo's are told one by one
         _complain(error)
         return EXIT_USAGE
@@ -193,6 +200,8 @@ def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise FlowerError(f"{folder}: no such folder to watch")
     with opened_answers(Path(options.output) if options.output else folder / ANSWERS) as answers:
+        if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
+            _complain(FlowerError(f"watching {folder}; answers go to {answers.path}; Ctrl-C ends it"))
         for line in watch(classifier, folder, answers, options.top):
             if not options.quiet:
                 _print(line)

@@ -25,31 +25,37 @@ class Progress:
         # Of one photo there is no progress to show.
         self._shown = terminal and self._total != 1
         self._done = 0
+        self._cleared = False
         self._started = self._drawn = time.monotonic()
+        if self._shown:
+            self._draw(self._started)
 
     def advance(self) -> None:
         """One more photo is done."""
         self._done += 1
         now = time.monotonic()
-        if self._shown and now - self._drawn >= EVERY_S:
+        # Answers come in bursts, one of which would otherwise take the line away for as long as the next takes.
+        if self._shown and (self._cleared or now - self._drawn >= EVERY_S):
             self._drawn = now
             self._draw(now)
 
     def clear(self) -> None:
         """Remove the line, for something else to be written or because all is done."""
         if self._shown:
+            self._cleared = True
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
     def _draw(self, now: float) -> None:
+        self._cleared = False
         rate = self._done / max(now - self._started, 1e-9)
-        text = f"{self._done:,} photos, {rate:.1f} a second"
+        text = f"{self._done:,}{f' of {self._total:,}' if self._total else ''} photos"
+        if self._done:
+            text += f", {rate:.1f} a second"
         if self._total:
-            left = (self._total - self._done) / rate
-            filled = 24 * self._done // self._total
-            text = (
-                f"[{'#' * filled:<24}] {self._done:,} of {self._total:,} photos, {rate:.1f} a second, "
-                f"{int(left // 60)}:{int(left % 60):02} left"
-            )
+            text = f"[{'#' * (24 * self._done // self._total):<24}] {text}"
+            if self._done:
+                left = (self._total - self._done) / rate
+                text += f", {int(left // 60)}:{int(left % 60):02} left"
         self._stream.write("\r\x1b[K" + text[: shutil.get_terminal_size().columns - 1])
         self._stream.flush()

@@ -13,13 +13,12 @@ from runtime.modelfile import INPUT, OUTPUT, ModelInfo, check_model_file
 from runtime.overflow import products_overflow
 from runtime.threads import default_threads
 
-MAX_THREADS = 1024
-
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
     """How the runtime has onnxruntime run a model, ``threads`` for one operation."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(threads, MAX_THREADS)
+    # More than there are processors would wait awake for each other's.
+    options.intra_op_num_threads = min(threads, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
     # Threads wait for the next layer awake, since a layer takes less than it takes to wake one; and sleep between
     # photographs, so that they burn no battery and no other process's time.

@@ -167,7 +167,7 @@ download.ensure_dataset(Path({str(tmp_path)!r}), base_address={address(server)!r
     assert len(server.asked) == 3
 
 
-@pytest.mark.parametrize("name", ["../outside.jpg", "/tmp/outside.jpg", "jpg/../../outside.jpg"])
+@pytest.mark.parametrize("name", ["../outside.jpg", "/outside-of-the-folder.jpg", "jpg/../../outside.jpg"])
 def test_an_archive_cannot_write_outside_its_folder(name: str, tmp_path: Path) -> None:
     archive = tmp_path / "in" / "evil.tgz"
     archive.parent.mkdir()

@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
+from export.guard import ExportError
 from export.mobile.graph import INDICES, NAMES, PHOTO, PROBABILITIES, UNCERTAIN
-from export.pipeline import ExportError
 from finetune.split import Split
 from runtime.classifier import FlowerClassifier
 from runtime.photo import Photo, open_photo
