@@ -52,6 +52,11 @@ def test_many_photos_keep_their_order_and_errors_their_place(classifier: FlowerC
     assert [answers[0][0].label, answers[2][0].label] == ["red", "blue"]
 
 
+def test_many_photos_are_not_one(classifier: FlowerClassifier) -> None:
+    with pytest.raises(PhotoError, match="list"):
+        next(classifier.predict_many("rose.jpg"))
+
+
 def test_below_the_threshold_an_answer_is_uncertain(tmp_path: Path) -> None:
     probability = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx")).predict(RED).best.probability
     for threshold, uncertain in ((0.0, False), (probability - 1e-6, False), (probability + 1e-6, True)):

@@ -11,7 +11,7 @@ import pytest
 from export.cli import main
 from export.manifest import NAME, read_manifest
 from export.writing import write_together
-from runtime.atomic import replacing
+from runtime.atomic import remove_leftovers, replacing, replacing_folder
 from tests.tiny_model import save_tiny_model
 
 OLD = {"flowers-a.onnx": b"old a", "flowers-b.onnx": b"old b", "flowers-c.ort": b"old c"}
@@ -81,3 +81,36 @@ def test_a_file_that_is_not_the_manifests_is_told(tmp_path: Path, capsys: pytest
     (tmp_path / "out" / "flowers-a.onnx").write_bytes(second)  # as after a kill before the manifest's rename
     assert main(["--check", str(tmp_path / "out" / "flowers-a.onnx"), "--data", str(tmp_path / "none")]) == 1
     assert "the export was broken off; do it again" in capsys.readouterr().out
+
+
+def test_a_folder_is_old_or_new_also_after_ctrl_c_and_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, link = tmp_path / "real", tmp_path / "link"
+    target.mkdir()
+    (target / "a").write_text("old")
+    link.symlink_to(target)
+    rename = Path.rename
+
+    def interrupted(path: Path, to: Path) -> Path:
+        if path.suffix == ".tmp":
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt), replacing_folder(link) as folder:
+            (folder / "a").write_text("new")
+    assert (link / "a").read_text() == "old"
+    with replacing_folder(link) as folder:
+        (folder / "a").write_text("new")
+    assert (target / "a").read_text() == "new"
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
+
+
+def test_only_files_by_these_names_are_leftovers(tmp_path: Path) -> None:
+    for name in (".best.pt.x1.tmp", ".flowers-a.onnx.x2.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / ".best.pt.folder.tmp").mkdir()
+    remove_leftovers(tmp_path, "best.pt")
+    assert {path.name for path in tmp_path.iterdir()} == {".flowers-a.onnx.x2.tmp", ".best.pt.folder.tmp"}

@@ -10,6 +10,7 @@ from benchmarks import experiments, training
 from finetune.checkpoint import CheckpointError, load_checkpoint
 from finetune.recipe import Recipe
 from finetune.soup import cook
+from runtime.errors import FlowerError
 from tests.conftest import SHORT
 
 QUICK = (*SHORT, "--epochs", "1")
@@ -65,3 +66,10 @@ def test_the_report_holds_what_was_measured_and_the_same_command_goes_on(
         cook(runs[:1])
     with pytest.raises(CheckpointError, match="in more than the seed"):
         cook([runs[0], tmp_path / "runs" / "ablation" / "no-mixup" / "best.pt"])
+
+
+def test_a_run_of_other_options_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    (tmp_path / "seed-0").mkdir()
+    (tmp_path / "seed-0" / "finished").write_text('["--weights", "others.pth"]')
+    with pytest.raises(FlowerError, match="other options"):
+        experiments.run_experiment(experiments.CLAIMED[0], tmp_path, ("--weights", "mine.pth"))
