@@ -6,10 +6,11 @@ from pathlib import Path
 
 from export.check import check
 from export.confidence import PASSING
-from export.mobile.bundle import UNCHECKED, Bundle, write_bundle
+from export.mobile.bundle import UNCHECKED, write_bundle
 from export.pipeline import Exported, Job, run
 from export.ranges import METHODS
 from export.restate import restate
+from export.tables import bundle_table, table
 from export.targets import PRECISIONS, TARGETS
 from export.web import bundle as web
 from export.web import onnxruntime_web
@@ -175,7 +176,8 @@ def _export(options: argparse.Namespace) -> None:
 def _restate(options: argparse.Namespace) -> None:
     _check_confidence(options)
     nothing_to_change = options.temperature is None and options.threshold is None
-    if nothing_to_change or options.checkpoint is not None or options.target != "cpu":
+    others = options.checkpoint is not None or options.target != "cpu" or options.search or options.qat
+    if nothing_to_change or others:
         raise FlowerError("--model goes with --target mobile and web, or with --temperature and --threshold alone")
     print(restate(options.model, options.output or options.model.parent,
                   temperature=options.temperature, threshold=options.threshold))  # fmt: skip
@@ -269,36 +271,3 @@ def _check(options: argparse.Namespace) -> None:
         failed += finding.holds is False
     if failed:
         raise FlowerError(f"{options.check}: {failed} of the above do not hold")
-
-
-def table(exported: Sequence[Exported]) -> str:
-    """What was exported, a column a file."""
-    rows = [("", *(item.info.precision.upper() for item in exported))]
-    rows.append(("size", *(f"{item.size / 1e6:.1f} MB" for item in exported)))
-    measured = [list(item.info.evaluation.values())[-1] for item in exported]
-    for key, label in (("top1", "top-1"), ("top5", "top-5"), ("mean_per_class", "mean per class")):
-        rows.append((label, *(f"{figures[key]:.2f} %" for figures in measured)))
-    compared = [item.comparison for item in exported]
-    if any(compared):
-        for label, cells in (
-            ("same top-1 as FP32", [f"{c.agreement:.2%}" if c else "" for c in compared]),
-            ("worst logit difference", [f"{c.worst_difference:.3f}" if c else "" for c in compared]),
-            ("RMS logit difference", [f"{c.rms_difference:.3f}" if c else "" for c in compared]),
-        ):
-            rows.append((label, *cells))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    ]
-    lines += [str(item.path) for item in exported]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def bundle_table(bundle: Bundle) -> str:
-    """The files of a bundle with their sizes, and where it is."""
-    width = max(len(name) for name in bundle.sizes)
-    rows = [f"{name:<{width}}  {size / 1e6:>7.3f} MB" for name, size in bundle.sizes.items()]
-    return "\n".join([*rows, f"{bundle.folder}"])

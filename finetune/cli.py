@@ -12,7 +12,7 @@ import torch
 from finetune.checkpoint import sha256_of
 from finetune.dataset import describe_dataset, read_split
 from finetune.download import ensure_dataset, ensure_weights
-from finetune.hardware import Hardware
+from finetune.hardware import Hardware, shortage_in_words
 from finetune.network import PhotoNetwork
 from finetune.photos import stream
 from finetune.probe import fit_head
@@ -165,6 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
 
+@shortage_in_words()
 def _finetune(options: argparse.Namespace) -> None:
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)}
     recipe = dataclasses.replace(

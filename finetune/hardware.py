@@ -1,5 +1,7 @@
 """What this machine can do for training."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +63,24 @@ class Hardware:
     def describe(self) -> str:
         """For example ``cpu, bfloat16, 1 worker``."""
         return f"{self.device.type}, {self.precision}, {self.workers} worker{'s' if self.workers != 1 else ''}"
+
+
+@contextmanager
+def shortage_in_words() -> Iterator[None]:
+    """What torch raises where memory does not suffice, as a `FlowerError` that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "out of memory" in str(error) or "can't allocate memory" in str(error):
+            raise FlowerError(
+                "memory does not suffice; go on with --resume, or begin with a smaller --batch-size"
+            ) from None
+        if "DataLoader worker" in str(error):
+            raise FlowerError(
+                "a process that loads photos was killed: memory does not suffice, or in a container shared memory "
+                "(docker run --shm-size=2g); go on with --resume, or with --workers 0 as well"
+            ) from None
+        raise
 
 
 def _cpu_has_bfloat16() -> bool:

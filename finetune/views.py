@@ -149,6 +149,7 @@ class TrainingViews:
         return {
             index
             for earlier in range(max(0, epoch - recipe.echo + 1), epoch)
+            if self._run.recipe.phase(earlier) == self._run.recipe.phase(epoch)
             for index in chain(*epoch_order(size, self._run.recipe, earlier))
             if recipe.view(earlier, index) == recipe.view(epoch, index)
         }

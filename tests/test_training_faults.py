@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from finetune.cli import main
+from finetune.hardware import shortage_in_words
+from runtime.errors import FlowerError
 from tests.conftest import SHORT
 
 
@@ -111,3 +113,17 @@ def test_a_gradient_that_is_no_number_never_gets_into_the_weights(
     assert "--lr" in error
     assert all(bool(torch.isfinite(parameter).all()) for parameter in networks[-1])
     assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("torchs", "ours"),
+    [
+        ("CUDA out of memory. Tried to allocate 2 GiB", "--batch-size"),
+        ("DataLoader worker (pid 7) is killed by signal: Bus error.", "--shm-size"),
+    ],
+)
+def test_a_shortage_of_memory_is_said_in_words(torchs: str, ours: str) -> None:
+    with pytest.raises(FlowerError, match=ours), shortage_in_words():
+        raise RuntimeError(torchs)
+    with pytest.raises(RuntimeError, match="anything else"), shortage_in_words():
+        raise RuntimeError("anything else")
