@@ -19,12 +19,12 @@ def list_photos(arguments: Sequence[str]) -> Iterator[tuple[str, Photo | FlowerE
     for argument in arguments:
         if argument == "-":
             yield "-", _standard_input()
+        elif not argument:
+            yield "", PhotoError("a photo's name is empty (a variable that is not set?)")
+        elif argument.startswith(("http://", "https://")):
+            yield argument, PhotoError(f"{argument}: nothing is fetched; use: curl -s ADDRESS | flower-infer -")
         elif glob.has_magic(argument) and not os.path.lexists(argument):
-            yield from _or_complain(
-                ((path, path) for path in sorted(glob.iglob(argument, recursive=True)) if not os.path.isdir(path)),  # noqa: PTH112, PTH207
-                argument,
-                "no file fits this pattern",
-            )
+            yield from _or_complain(_fitting(argument), argument, "no file fits this pattern")
         elif os.path.isdir(argument):  # noqa: PTH112 (Path.is_dir raises where the way there is barred)
             yield from _or_complain(
                 photos_below(argument), argument, f"no photos in this folder ({', '.join(sorted(SUFFIXES))})"
@@ -44,6 +44,14 @@ def photos_below(folder: str) -> Iterator[tuple[str, Photo | FlowerError]]:
                 yield str(Path(parent, file)), str(Path(parent, file))
     for error in barred:
         yield str(error.filename), PhotoError(f"{error.filename}: cannot be read ({error.strerror})")
+
+
+def _fitting(pattern: str) -> Iterator[tuple[str, Photo | FlowerError]]:
+    for path in sorted(glob.iglob(pattern, recursive=True)):  # noqa: PTH207
+        if not os.path.isdir(path):  # noqa: PTH112
+            yield path, path
+        elif "**" not in pattern:  # which finds what is in the folders, too
+            yield from photos_below(path)
 
 
 def _standard_input() -> Photo | FlowerError:

@@ -78,11 +78,12 @@ def test_good_photos_are_answered_beside_bad_ones(
     (tmp_path / "text.jpg").write_text("hello")
     (tmp_path / "empty").mkdir()
     bad = [str(tmp_path / "text.jpg"), str(tmp_path / "empty"), str(tmp_path / "missing\n.jpg"), "long" * 99]
+    bad += ["", "https://flowers.example/rose.jpg"]
     assert main(["--model", model, "--json", *bad, str(red)]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out)["photo"] == str(red)
     complaints = captured.err.splitlines()
-    assert len(complaints) == 4
+    assert len(complaints) == 6
     assert all(line.startswith("flower-infer: ") for line in complaints)
 
 
