@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 
 from export.manifest import read_manifest
+from export.ranges import METHODS
 from runtime import FlowerClassifier
 from runtime.modelfile import DEFAULT_MODEL, PREFIX
 
@@ -63,6 +64,14 @@ def test_the_readme_says_what_training_came_to() -> None:
     assert f"{100 * mean:.1f} % of these" in README
     assert f"weights {100 * soup['test']['top1']:.1f} %" in README
     assert f"validation {100 * soup['val']['top1']:.1f})" in README
+
+
+def test_calibration_takes_as_little_memory_as_the_readme_says() -> None:
+    rows = json.loads((ROOT / "benchmarks/report/calibration.json").read_text())["rows"]
+    gigabytes = re.search(r"validation photographs in slices, in under (\d+) GB of memory", README)
+    assert gigabytes is not None
+    assert {row["method"] for row in rows} >= set(METHODS)
+    assert all(row["peak_bytes"] < int(gigabytes[1]) * 10**9 for row in rows)
 
 
 def test_links_lead_somewhere() -> None:
