@@ -169,8 +169,10 @@ def _decode(content: bytes, name: str, least_side: int | None) -> Image.Image:
 
 def _check_size(image: Image.Image, name: str, *, in_scans: bool = False) -> None:
     width, height = image.size
-    # Of a JPEG in several scans all coefficients are held until the last.
-    limit = MAX_PIXELS if in_scans else MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS)
+    # Of a JPEG in several scans, which a progressive one is, all coefficients are held until the last.
+    limit = (
+        MAX_PIXELS if in_scans or image.info.get("progressive") else MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS)
+    )
     if width * height > limit:
         raise PhotoError(f"{name}: {width} × {height} is {_too_many(limit)}")
     if not width or not height:
