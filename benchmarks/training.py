@@ -76,8 +76,8 @@ def _measure(options: argparse.Namespace) -> None:
     record = options.report / "training.json"
     figures: dict[str, Any] = json.loads(record.read_text()) if record.is_file() else {}
     val, test = read_split(options.data, "val"), read_split(options.data, "test")
-    weights = options.weights or ensure_weights()
-    common = ("--data", str(options.data), "--weights", str(weights))
+    # Without --weights, training finds torchvision's itself; no part that trains nothing fetches any.
+    common = ("--data", str(options.data), *(("--weights", str(options.weights)) if options.weights else ()))
     commands = figures.setdefault("commands", {})
     machines = figures.setdefault("machines", {})
 
@@ -89,6 +89,7 @@ def _measure(options: argparse.Namespace) -> None:
 
     if "speed" in options.only:
         train = read_split(options.data, "train")
+        weights = options.weights or ensure_weights()
         figures["speed"] = measure_training_speed(train, weights, Recipe(), options.rounds)
         save("speed")
     if "seeds" in options.only:

@@ -1,5 +1,6 @@
 """A line on a terminal that tells how far a long run is."""
 
+import math
 import shutil
 import sys
 import time
@@ -25,7 +26,6 @@ class Progress:
         # Of one photo there is no progress to show.
         self._shown = terminal and self._total != 1
         self._done = 0
-        self._cleared = False
         self._started = self._drawn = time.monotonic()
         if self._shown:
             self._draw(self._started)
@@ -34,20 +34,19 @@ class Progress:
         """One more photo is done."""
         self._done += 1
         now = time.monotonic()
-        # Answers come in bursts, one of which would otherwise take the line away for as long as the next takes.
-        if self._shown and (self._cleared or now - self._drawn >= EVERY_S):
-            self._drawn = now
+        if self._shown and now - self._drawn >= EVERY_S:
             self._draw(now)
 
     def clear(self) -> None:
         """Remove the line, for something else to be written or because all is done."""
         if self._shown:
-            self._cleared = True
+            # Due again at once: answers come in bursts, and the line would be gone for as long as the next one takes.
+            self._drawn = -math.inf
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
     def _draw(self, now: float) -> None:
-        self._cleared = False
+        self._drawn = now
         rate = self._done / max(now - self._started, 1e-9)
         text = f"{self._done:,}{f' of {self._total:,}' if self._total else ''} photos"
         if self._done:

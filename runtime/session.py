@@ -99,8 +99,7 @@ class Session:
         )
         if not fits:
             raise ModelError(f"{self.path}: its input or output does not fit its own metadata; export it again")
-        batch = inputs[0].shape[0]
-        self.largest_batch: int | None = batch if isinstance(batch, int) else None
+        self.largest_batch: int | None = 1 if inputs[0].shape[0] == 1 else None
         """Photos that one run may take; None: any number."""
 
     def logits(self, images: np.ndarray) -> np.ndarray:
