@@ -31,6 +31,7 @@ class Experiment:
 
 CLAIMED = tuple(Experiment(f"seed-{seed}", f"seed {seed}", ("--seed", str(seed))) for seed in SEEDS)
 
+FAST = Experiment("fast", "`--recipe fast`", ("--recipe", "fast"))
 REFERENCE = Experiment("reference", "the recipe itself")
 ABLATIONS = (
     REFERENCE,

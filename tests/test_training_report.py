@@ -1,6 +1,7 @@
 """The report on training: seeds, soup, ablations, resolutions and speed, on a schedule of seconds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "REFERENCE", reference)
     monkeypatch.setattr(training, "ABLATIONS", ablations)
     monkeypatch.setattr(training, "RESOLUTIONS", [(64, 1.0), (96, 0.875)])
-    monkeypatch.setattr(training, "Recipe", lambda: Recipe(epochs=3, size=64, final_size=64, batch_size=8))
+    monkeypatch.setattr(training, "FAST", experiments.Experiment("fast", "`--recipe fast`", (*QUICK, "--echo", "2")))
+    small = Recipe(epochs=3, size=64, final_size=64, batch_size=8)
+    monkeypatch.setattr(training, "RECIPES", {"default": small, "fast": replace(small, final_share=0.0, echo=2)})
 
 
 def test_the_report_holds_what_was_measured_and_the_same_command_goes_on(
     quick: None, dataset: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path / "runs"), "--rounds", "1"]
-    for part in ("seeds", "ablation", "resolution", "speed"):
+    for part in training.PARTS:
         assert training.main([*common, "--report", str(tmp_path), "--only", part]) == 0
     report = (tmp_path / "training.md").read_text()
     rows = [line for line in report.splitlines() if line.startswith("| ")]
@@ -42,7 +45,10 @@ def test_the_report_holds_what_was_measured_and_the_same_command_goes_on(
         "| no MixUp |",
         "| the recipe's network, BatchNorm",
         "| 96 | 0.875 |",
-        "| plain loop, main",
+        "| default recipe |",
+        "| fast recipe |",
+        "| plain loop, final",
+        "| `--recipe fast` |",
     ):
         assert sum(row.startswith(name) for row in rows) == 1, name
     figures = json.loads((tmp_path / "training.json").read_text())
@@ -50,7 +56,7 @@ def test_the_report_holds_what_was_measured_and_the_same_command_goes_on(
     assert figures["seeds"][0]["test"]["images"] == 12
     assert figures["seeds"][0]["minutes"] > 0
     assert "minutes" not in figures["seeds"][-1]  # of the soup, which was not trained
-    assert " test mean per class, % | minutes |" in report
+    assert " test mean per class, % | minutes in epochs |" in report
     capsys.readouterr()
     assert training.main([*common, "--report", str(tmp_path / "again"), "--only", "seeds"]) == 0
     assert "epoch" not in capsys.readouterr().out
