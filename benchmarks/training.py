@@ -1,4 +1,4 @@
-"""``python -m benchmarks training``: the claimed recipe over seeds, the fast one, ablations, resolutions and speed, as a report."""
+"""``python -m benchmarks training``: the recipes, ablations, resolutions and training speed, as a report."""
 
 import argparse
 import json
