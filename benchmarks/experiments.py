@@ -47,7 +47,6 @@ ABLATIONS = (
     Experiment("cutmix", "CutMix (alpha 1) in turns with MixUp", ("--cutmix", "1")),
     Experiment("no-erasing", "no random erasing", ("--erasing", "0")),
     Experiment("no-smoothing", "no label smoothing", ("--label-smoothing", "0")),
-    Experiment("no-average", "no averaging of weights", ("--average", "none")),
     Experiment("swa", "SWA for EMA", ("--average", "swa")),
     Experiment("frozen-batchnorm", "BatchNorm keeps ImageNet's statistics", ("--batchnorm", "frozen")),
     Experiment("decay-all", "weight decay on BatchNorm and biases, too", ("--decay", "all")),
@@ -59,8 +58,10 @@ ABLATIONS = (
 )  # fmt: skip
 
 
-def run_experiment(experiment: Experiment, folder: Path, common: tuple[str, ...]) -> Path:
+def run_experiment(experiment: Experiment, folder: Path, common: tuple[str, ...], *, keep_state: bool = False) -> Path:
     """Train it in ``folder``, unless that is done, and return its checkpoint.
+
+    ``keep_state``: leave the state after the last epoch beside it, which is several times as large.
 
     Raises:
         FlowerError: training failed, its own message is on standard error; or what is there was trained otherwise.
@@ -76,5 +77,6 @@ def run_experiment(experiment: Experiment, folder: Path, common: tuple[str, ...]
         if status:
             raise FlowerError(f"{experiment.name}: training ended with status {status}; the same command goes on")
         write_text(finished, told)
-    (output / LAST).unlink(missing_ok=True)
+    if not keep_state:
+        (output / LAST).unlink(missing_ok=True)
     return output / "best.pt"

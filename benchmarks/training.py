@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import update_bn
 
-from benchmarks.experiments import ABLATION_EPOCHS, ABLATIONS, CLAIMED, FAST, REFERENCE, run_experiment
+from benchmarks.experiments import ABLATION_EPOCHS, ABLATIONS, CLAIMED, FAST, REFERENCE, Experiment, run_experiment
 from benchmarks.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
 from benchmarks.machine import describe_machine
 from benchmarks.report import render
@@ -26,9 +26,11 @@ from finetune.dataset import read_split
 from finetune.download import ensure_weights
 from finetune.photos import batches
 from finetune.recipe import RECIPES
+from finetune.run import LAST
 from finetune.soup import cook
 from finetune.split import Split
 from finetune.training import LOG
+from finetune.weights import load_untrusted
 from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
 from runtime.preprocessing import Preprocessing
@@ -123,21 +125,32 @@ def _measure(options: argparse.Namespace) -> None:
             if options.experiments and experiment.name not in (*options.experiments, REFERENCE.name):
                 continue
             if found.get(experiment.name, {}).get("options") != shlex.join(experiment.options):
-                checkpoint = load_checkpoint(run_experiment(experiment, options.output / "ablation", short))
-                found[experiment.name] = {
-                    "change": experiment.change,
-                    "options": shlex.join(experiment.options),
-                    "hits": _as_digits(_hits(checkpoint, val)),
-                }
-                if experiment is REFERENCE:
-                    checkpoint = _batchnorm_anew(checkpoint, read_split(options.data, "train"))
-                    found["batchnorm-anew"] = {
-                        "change": "the recipe's network, BatchNorm statistics taken anew without augmentation",
-                        "options": "",
-                        "hits": _as_digits(_hits(checkpoint, val)),
-                    }
+                train = read_split(options.data, "train")
+                found |= _ablation_entries(experiment, options.output / "ablation", short, train, val)
                 save("ablation")
     print(options.report / "training.md")
+
+
+def _ablation_entries(
+    experiment: Experiment, folder: Path, common: tuple[str, ...], train: Split, val: Split
+) -> dict[str, dict[str, str]]:
+    """What ``experiment`` ends with, on the photographs of ``val``; of the reference, two other endings as well."""
+    path = run_experiment(experiment, folder, common, keep_state=experiment is REFERENCE)
+    checkpoint = load_checkpoint(path)
+    endings = {experiment.name: (experiment.change, checkpoint)}
+    if experiment is REFERENCE:
+        endings["batchnorm-anew"] = (
+            "the same, BatchNorm statistics taken anew without augmentation",
+            _batchnorm_anew(checkpoint, train),
+        )
+        endings["no-average"] = (
+            "the same, without the averaging of weights",
+            _not_averaged(checkpoint, path.with_name(LAST)),
+        )
+    return {
+        name: {"change": change, "options": shlex.join(experiment.options), "hits": _as_digits(_hits(ending, val))}
+        for name, (change, ending) in endings.items()
+    }
 
 
 def _as_digits(right: np.ndarray) -> str:
@@ -149,6 +162,14 @@ def _batchnorm_anew(checkpoint: Checkpoint, split: Split) -> Checkpoint:
     network = checkpoint.network()
     update_bn((torch.from_numpy(p) for p in batches(split.paths, checkpoint.preprocessing, BATCH)), network)
     return replace(checkpoint, state_dict=dict(network.resnet.state_dict()))
+
+
+def _not_averaged(checkpoint: Checkpoint, state: Path) -> Checkpoint:
+    """With the weights that were trained in the place of their moving average, which training never looks at."""
+    content = load_untrusted(state)
+    assert isinstance(content, dict)
+    trained = {name.removeprefix("resnet."): tensor.contiguous() for name, tensor in content["network"].items()}
+    return replace(checkpoint, state_dict=trained)
 
 
 def _hits(checkpoint: Checkpoint, split: Split, size: int | None = None, crop_pct: float = 0.875) -> np.ndarray:
