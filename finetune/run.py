@@ -1,6 +1,6 @@
 """One training run: what stays the same during it, what changes, and how it is put down and taken up again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,21 @@ def new_state(run: Run, network: PhotoNetwork) -> State:
     else:
         optimizer = torch.optim.AdamW(groups, fused=True)
     decay = recipe.average_decay if recipe.average == "ema" else 0.0
-    average = get_swa_multi_avg_fn() if recipe.average == "swa" else get_ema_multi_avg_fn(decay)
+    average = _swa_update if recipe.average == "swa" else get_ema_multi_avg_fn(decay)
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     return State(network, averaged, optimizer)
+
+
+def _swa_update(averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], count: torch.Tensor) -> None:
+    """The mean over the steps; of BatchNorm's count of batches, which is whole and has none, the latest.
+
+    torch's own function fails on whole numbers.
+    """
+    if averaged[0].is_floating_point():
+        get_swa_multi_avg_fn()(averaged, current, count)
+    else:
+        for kept, new in zip(averaged, current, strict=True):
+            kept.copy_(new)
 
 
 def _identity(run: Run) -> dict[str, dict[str, Any]]:

@@ -129,9 +129,9 @@ def train_epoch(run: Run, state: State, network: nn.Module, views: TrainingViews
             if not math.isfinite(norm):
                 raise _no_number("norm of the gradient", norm, run, epoch, index)
             state.optimizer.step()
-            if recipe.average == "swa" and epoch < SWA_START * recipe.epochs:
-                state.averaged.n_averaged.zero_()  # the mean begins again: a copy, until it is time to average
             state.averaged.update_parameters(state.network)
+            if recipe.average == "swa" and epoch < SWA_START * recipe.epochs:
+                state.averaged.n_averaged.zero_()  # the mean begins anew: a copy, until it is time to average
             losses += value * len(labels)
             right += int((logits.argmax(1) == targets.argmax(1)).sum())
             seen += len(labels)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.optim.swa_utils import AveragedModel
 
 from finetune.checkpoint import CheckpointError, load_checkpoint
 from finetune.cli import main
@@ -140,6 +141,25 @@ def test_training_lowers_the_loss(dataset: Path, weights: Path, tmp_path: Path) 
     assert main(arguments) == 0
     assert log_of(tmp_path)[-1]["train_loss"] < 0.8 * log_of(tmp_path)[0]["train_loss"]
     assert [record["epoch"] for record in log_of(tmp_path) if "val_top1" in record] == [2, 4, 5]
+
+
+def test_swa_ends_in_the_mean_of_the_weights_of_the_last_quarter(
+    dataset: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    update = AveragedModel.update_parameters
+
+    def watched(self: AveragedModel, model: PhotoNetwork) -> None:
+        seen.append(model.resnet.fc.weight.detach().clone())
+        update(self, model)
+
+    monkeypatch.setattr(AveragedModel, "update_parameters", watched)
+    arguments = ["--data", str(dataset), "--weights", str(weights), "--output", str(tmp_path), *SHORT]
+    assert main([*arguments, "--epochs", "4", "--average", "swa"]) == 0
+    last = seen[-len(seen) // 4 :]
+    assert len(last) > 1
+    averaged = torch.load(tmp_path / "last.pt", weights_only=True)["averaged"]
+    assert torch.allclose(averaged["module.resnet.fc.weight"], torch.stack(last).mean(0))
 
 
 def test_the_probe_recognises_flowers_it_has_not_seen(dataset: Path, weights: Path, tmp_path: Path) -> None:
