@@ -19,8 +19,9 @@ from benchmarks.machine import describe_machine
 from benchmarks.report import render
 from export.graph import build_core
 from export.ranges import METHODS
-from finetune.checkpoint import load_checkpoint, sha256_of
+from finetune.checkpoint import load_checkpoint
 from finetune.dataset import read_split
+from finetune.digest import digest_of
 from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
 from runtime.errors import FlowerError
@@ -72,7 +73,7 @@ def _measure(options: argparse.Namespace) -> None:
     figures: dict[str, Any] = {
         "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
         "machine": describe_machine(),
-        "checkpoint_sha256": sha256_of(options.checkpoint),
+        "checkpoint_sha256": digest_of(options.checkpoint),
         "photographs": split.describe(),
         "size": checkpoint.preprocessing.size,
         "bound_bytes": BOUND_BYTES,

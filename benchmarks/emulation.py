@@ -16,6 +16,7 @@ from tqdm import tqdm
 from benchmarks.emulators import PROCESSORS, EmulationError, Emulators, Processor, fetch
 from benchmarks.machine import describe_machine
 from benchmarks.report import render
+from export.evaluation import SAME_NETWORK
 from finetune.dataset import SPLITS, read_split
 from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
@@ -30,8 +31,6 @@ examples:
 Needs Debian 12 on x86-64; installs nothing. The first run fetches 200 MB into --cache. An emulated Cortex-A72 takes 10
 seconds a photograph. Writes emulation.md and emulation.json to --report.
 """
-BOUND = 0.1
-"""Largest difference of a logit from this machine's, as a share of the logits' standard deviation."""
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -79,7 +78,7 @@ def _emulate(options: argparse.Namespace) -> None:
         "machine": describe_machine(),
         "photos": len(photos),
         "split": split.describe(),
-        "bound": BOUND,
+        "bound": SAME_NETWORK,
         "processors": rows,
     }
     write_text(options.report / "emulation.json", json.dumps(figures, indent=1) + "\n")
@@ -140,7 +139,7 @@ def _row(
         "photos": len(here),
         "same_top1": agreed,
         "worst_difference": worst,
-        "holds": agreed == len(here) and worst <= BOUND,
+        "holds": agreed == len(here) and worst <= SAME_NETWORK,
     }
 
 

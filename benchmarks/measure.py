@@ -14,7 +14,8 @@ from benchmarks.machine import describe_machine
 from export.evaluation import Network, run_split
 from export.graph import TorchNetwork
 from finetune.accuracy import confusion, per_class
-from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
+from finetune.checkpoint import Checkpoint, load_checkpoint
+from finetune.digest import digest_of
 from finetune.split import Split
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError
@@ -90,7 +91,7 @@ def measure(plan: Plan) -> Measured:
         if name in paths:
             entry |= {
                 "file": paths[name].name,
-                "sha256": sha256_of(paths[name]),
+                "sha256": digest_of(paths[name]),
                 "bytes": paths[name].stat().st_size,
                 "photo_to_answer": speed.percentiles(whole[name]),
                 "cold_start": speed.percentiles(started[name]["seconds"]),

@@ -19,8 +19,8 @@ from benchmarks.report import render
 from benchmarks.speed import interleaved, percentiles, speedup
 from export.mobile.bundle import Bundle, write_bundle
 from export.mobile.check import BundleModel
-from finetune.checkpoint import sha256_of
 from finetune.dataset import SPLITS, read_split
+from finetune.digest import digest_of
 from runtime.atomic import write_text
 from runtime.classifier import FlowerClassifier
 from runtime.commandline import guarded, positive_int
@@ -74,7 +74,7 @@ def _measure(options: argparse.Namespace) -> None:
         "machine": describe_machine(),
         "model": {
             "file": options.model.name,
-            "sha256": sha256_of(options.model),
+            "sha256": digest_of(options.model),
             "bytes": options.model.stat().st_size,
         },
         "threads": options.threads,

@@ -21,8 +21,9 @@ from benchmarks.training_speed import measure_training_speed
 from export.evaluation import run_split
 from export.graph import TorchNetwork
 from finetune.accuracy import hits, mean_per_class
-from finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, sha256_of
+from finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from finetune.dataset import read_split
+from finetune.digest import digest_of
 from finetune.download import ensure_weights
 from finetune.photos import batches
 from finetune.recipe import RECIPES
@@ -185,7 +186,7 @@ def _logits(checkpoint: Checkpoint, split: Split, preprocessing: Preprocessing) 
 
 def _accuracy(name: str, path: Path, val: Split, test: Split) -> dict[str, Any]:
     checkpoint = load_checkpoint(path)
-    figures: dict[str, Any] = {"name": name, "sha256": sha256_of(path), "recipe": checkpoint.recipe}
+    figures: dict[str, Any] = {"name": name, "sha256": digest_of(path), "recipe": checkpoint.recipe}
     if (log := path.with_name(LOG)).is_file():
         figures["minutes"] = sum(json.loads(line)["seconds"] for line in log.read_text().splitlines()) / 60
     for split in (val, test):

@@ -8,8 +8,8 @@ from typing import Any
 from export.evaluation import Comparison, run_split, summary
 from export.manifest import NAME, read_manifest
 from export.writing import PREFIX
-from finetune.checkpoint import sha256_of
 from finetune.dataset import SPLITS, is_dataset, read_split
+from finetune.digest import digest_of
 from finetune.split import Split
 from runtime.errors import ModelError
 from runtime.modelfile import ModelInfo
@@ -58,7 +58,7 @@ def _digest(path: Path) -> Finding:
     stated = read_manifest(path.parent).get(path.name)
     if stated is None:
         return Finding(False, f"{path.parent / NAME}: does not name {path.name}; export it again")
-    if stated != sha256_of(path):
+    if stated != digest_of(path):
         return Finding(
             False, f"SHA-256 is not that of {NAME}: changed since, or the export was broken off; do it again"
         )

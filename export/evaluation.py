@@ -13,6 +13,9 @@ from finetune.split import Split
 from runtime.preprocessing import Preprocessing
 
 BATCH = 16
+SAME_NETWORK = 0.1
+"""Largest difference of a logit between two ways of running one INT8 network, as a share of the logits' standard
+deviation: what roundings between layers come to. Another network is at once further away."""
 
 
 class Network(Protocol):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from finetune.checkpoint import sha256_of
+from finetune.digest import digest_of
 from runtime.atomic import write_text
 
 NAME = "SHA256SUMS"
@@ -14,7 +14,7 @@ LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
 def write_manifest(paths: Iterable[Path]) -> None:
     """Put the digests of ``paths`` into the manifests of their folders; other lines stay as they are."""
     for path in paths:
-        write_text(path.parent / NAME, manifest_text(path.parent, {path.name: sha256_of(path)}))
+        write_text(path.parent / NAME, manifest_text(path.parent, {path.name: digest_of(path)}))
 
 
 def manifest_text(folder: Path, digests: Mapping[str, str]) -> str:

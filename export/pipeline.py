@@ -21,7 +21,8 @@ from export.search import divergence, search
 from export.sensitivity import NOISE_IMAGES
 from export.targets import Form, forms, to_half
 from export.writing import PREFIX, write_together
-from finetune.checkpoint import Checkpoint, load_checkpoint, sha256_of
+from finetune.checkpoint import Checkpoint, load_checkpoint
+from finetune.digest import digest_of
 from finetune.photos import batches
 from finetune.split import Split
 from runtime.atomic import write_bytes
@@ -190,7 +191,7 @@ def _info(checkpoint: Checkpoint, path: Path) -> ModelInfo:
         architecture=checkpoint.architecture,
         precision="fp32",
         training={
-            "checkpoint_sha256": sha256_of(path),
+            "checkpoint_sha256": digest_of(path),
             "recipe": checkpoint.recipe,
             "metrics": checkpoint.metrics,
             "provenance": checkpoint.provenance,

@@ -4,7 +4,6 @@ A checkpoint is a file for `torch.load(..., weights_only=True)`: tensors and pla
 has torchvision's ``resnet50`` names, so other tools can load it as it is.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,9 +134,3 @@ def _is_plain(value: object) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

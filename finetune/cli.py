@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from finetune.checkpoint import sha256_of
 from finetune.dataset import describe_dataset, read_split
+from finetune.digest import digest_of
 from finetune.download import ensure_dataset, ensure_weights
 from finetune.hardware import Hardware, shortage_in_words
 from finetune.network import PhotoNetwork
@@ -211,7 +211,7 @@ def _finetune(options: argparse.Namespace) -> None:
             "val_images": len(val_split) if val_split is not None else 0,
             "val_sha256": val_split.digest() if val_split is not None else None,
             "weights": weights.name,
-            "weights_sha256": sha256_of(weights),
+            "weights_sha256": digest_of(weights),
             "device": hardware.device.type,
             "precision": hardware.precision,
         },

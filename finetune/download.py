@@ -4,7 +4,6 @@ The addresses and checksums are torchvision's; what torchvision does not do, res
 another process that fetches the same, is here.
 """
 
-import hashlib
 import http.client
 import shutil
 import tarfile
@@ -21,6 +20,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from finetune.dataset import is_dataset
+from finetune.digest import digest_of
 from finetune.split import DataError
 from finetune.vision import Flowers102, models
 
@@ -148,12 +148,6 @@ def _continue_download(address: str, part: Path) -> None:
                 bar.update(len(block))
             if total is not None and file.tell() < total:
                 raise ConnectionError(f"connection lost after {file.tell():,} of {total:,} bytes")
-
-
-def digest_of(path: Path, algorithm: str) -> str:
-    """A file's digest in hexadecimal. Oxford publishes MD5, which guards against damage, not against forgery."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def unpack_images(archive: Path, folder: Path) -> None:

@@ -1,12 +1,12 @@
 """One training run: what stays the same during it, what changes, and how it is put down and taken up again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from finetune.checkpoint import CheckpointError, save_tensors
 from finetune.hardware import Hardware
@@ -99,7 +99,7 @@ def new_state(run: Run, network: PhotoNetwork) -> State:
     return State(network, averaged, optimizer)
 
 
-def _swa_update(averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], count: torch.Tensor) -> None:
+def _swa_update(averaged: PARAM_LIST, current: PARAM_LIST, count: torch.Tensor | int) -> None:
     """The mean over the steps; of BatchNorm's count of batches, which is whole and has none, the latest.
 
     torch's own function fails on whole numbers.

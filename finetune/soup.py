@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from finetune.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint, sha256_of
+from finetune.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from finetune.digest import digest_of
 from finetune.processes import ALONE
 from finetune.run import Run
 from finetune.training import BEST
@@ -71,5 +72,5 @@ def cook(paths: Sequence[Path]) -> Checkpoint:
         for name, tensor in first.state_dict.items()
     }
     seeds = [checkpoint.recipe.get("seed") for checkpoint in checkpoints]
-    soup = {"seeds": seeds, "checkpoints_sha256": [sha256_of(path) for path in paths]}
+    soup = {"seeds": seeds, "checkpoints_sha256": [digest_of(path) for path in paths]}
     return replace(first, state_dict=mean, metrics={}, provenance={**first.provenance, "soup": soup})

@@ -9,7 +9,7 @@ import pytest
 from export.cli import main as export
 from export.confidence import expected_calibration_error, fit_threshold
 from export.manifest import read_manifest
-from finetune.checkpoint import sha256_of
+from finetune.digest import digest_of
 from runtime import FlowerClassifier
 from runtime.answer import softmax
 from tests.tiny_model import save_tiny_model
@@ -42,6 +42,6 @@ def test_a_finished_file_is_given_another_threshold_and_keeps_its_network(tmp_pa
     assert (info.threshold, info.temperature) == (0.25, FlowerClassifier(model).info.temperature)
     before, after = (onnx.load(path).graph.SerializeToString(deterministic=True) for path in (model, changed))
     assert before == after
-    assert read_manifest(tmp_path / "new") == {"tiny.onnx": sha256_of(changed)}
+    assert read_manifest(tmp_path / "new") == {"tiny.onnx": digest_of(changed)}
     for wrong in (["--threshold", "2"], ["--target", "cuda", "--threshold", "0.1"], []):
         assert export(["--model", str(model), *wrong]) == 1

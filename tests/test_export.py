@@ -22,8 +22,9 @@ from export.graph import build_core, torch_logits, with_intake
 from export.guard import SHOWN_LAYERS, ExportError, Loss, advice
 from export.qat import _rounding_activations, fine_tune
 from export.ranges import METHODS
-from finetune.checkpoint import load_checkpoint, sha256_of
+from finetune.checkpoint import load_checkpoint
 from finetune.dataset import read_split
+from finetune.digest import digest_of
 from finetune.photos import batches
 from runtime import FlowerClassifier
 from runtime.modelfile import DEFAULT_MODEL
@@ -79,7 +80,7 @@ def test_files_describe_themselves(exported: Path, run_folder: Path, dataset: Pa
     assert fp32.calibration == {}
     for split in ("val", "test"):
         assert int8.evaluation[split].keys() >= {"images", "top1", "fp32_top1", "agreement_with_fp32"}
-    assert int8.training["checkpoint_sha256"] == sha256_of(run_folder / "best.pt")
+    assert int8.training["checkpoint_sha256"] == digest_of(run_folder / "best.pt")
     assert int8.versions["onnxruntime"] == onnxruntime.__version__
 
 
@@ -300,7 +301,7 @@ def test_a_bundle_for_phones_beside_the_files_it_is_made_from(run_folder: Path, 
     stated = json.loads((tmp_path / "mobile" / "manifest.json").read_text())
     assert stated["model"] == {
         "name": NAMES[1],
-        "sha256": sha256_of(tmp_path / NAMES[1]),
+        "sha256": digest_of(tmp_path / NAMES[1]),
         "architecture": "resnet50",
         "precision": "int8",
     }

@@ -12,7 +12,7 @@ from export.mobile.documents import notice, readme
 from export.mobile.graph import photo_graph
 from export.mobile.ort_format import to_ort
 from export.writing import replacing_bundle
-from finetune.checkpoint import sha256_of
+from finetune.digest import digest_of
 from finetune.split import Split
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError
@@ -66,7 +66,7 @@ def write_bundle(model: Path, output: Path, split: Split | None, report: Callabl
         checks = dict(zip(takes_any_size, check_bundle(folder, takes_any_size, classifier, split), strict=True))
         for name, check in checks.items():
             report(f"{name:15} {_told(check, split)}")
-        source = {"name": model.name, "sha256": sha256_of(model)}
+        source = {"name": model.name, "sha256": digest_of(model)}
         (folder / "README.md").write_text(readme(info, square, _sentence(checks, split)), encoding="utf-8")
         (folder / "NOTICE.md").write_text(notice(info, source), encoding="utf-8")
         manifest = _manifest(folder, info, source, checks, split)
@@ -125,7 +125,7 @@ def _manifest(
         "files": {
             file.name: {
                 "bytes": file.stat().st_size,
-                "sha256": sha256_of(file),
+                "sha256": digest_of(file),
                 **(BundleModel(file, threads=1).signature() if file.name in checks else {}),
             }
             for file in sorted(folder.iterdir())

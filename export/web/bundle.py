@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from export.evaluation import SAME_NETWORK
 from export.manifest import NAME, read_manifest, write_manifest
 from export.mobile.ort_format import to_ort
 from export.web import onnxruntime_web
@@ -34,8 +35,6 @@ ORT_MAGIC = b"ORTM"
 """The flatbuffer's file identifier, at offset 4."""
 COMPRESSION = 6
 """gzip's level: 9 takes three times as long and saves 0.1 %."""
-BOUND = 0.1
-"""Largest difference of a logit from the model file's, as a share of the logits' standard deviation."""
 
 WEB_APP = {
     "name": "Flowers",
@@ -187,7 +186,7 @@ def _same_answers(session: Session, bundled: Session) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     expected, found = session.logits(images), bundled.logits(images)
     worst = float(np.abs(expected - found).max())
-    if worst > BOUND * float(expected.std()):
+    if worst > SAME_NETWORK * float(expected.std()):
         raise BundleError(
             f"{session.path}: in ORT format it answers differently (a logit by {worst:.3g}); "
             "export it again with the installed onnxruntime"

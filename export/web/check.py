@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from export.manifest import NAME, read_manifest
-from finetune.checkpoint import sha256_of
+from finetune.digest import digest_of
 from runtime.errors import FlowerError
 from runtime.modelfile import MAX_BYTES
 from runtime.session import Session
@@ -38,7 +38,7 @@ def check_bundle(folder: Path) -> Session:
             problem = "is missing"
         elif name not in digests:
             problem = f"is not in {NAME}"
-        elif not (folder / name).is_file() or sha256_of(folder / name) != digests[name]:
+        elif not (folder / name).is_file() or digest_of(folder / name) != digests[name]:
             problem = f"has changed since {NAME}"
         else:
             continue
