@@ -21,9 +21,9 @@ from export.graph import build_core
 from export.ranges import METHODS
 from finetune.checkpoint import load_checkpoint
 from finetune.dataset import read_split
-from finetune.digest import digest_of
 from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
+from runtime.digest import digest_of
 from runtime.errors import FlowerError
 
 EXAMPLES = """\

@@ -15,9 +15,9 @@ from export.evaluation import Network, run_split
 from export.graph import TorchNetwork
 from finetune.accuracy import confusion, per_class
 from finetune.checkpoint import Checkpoint, load_checkpoint
-from finetune.digest import digest_of
 from finetune.split import Split
 from runtime.classifier import FlowerClassifier
+from runtime.digest import digest_of
 from runtime.errors import FlowerError
 from runtime.session import Session
 

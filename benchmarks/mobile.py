@@ -20,10 +20,10 @@ from benchmarks.speed import interleaved, percentiles, speedup
 from export.mobile.bundle import Bundle, write_bundle
 from export.mobile.check import BundleModel
 from finetune.dataset import SPLITS, read_split
-from finetune.digest import digest_of
 from runtime.atomic import write_text
 from runtime.classifier import FlowerClassifier
 from runtime.commandline import guarded, positive_int
+from runtime.digest import digest_of
 from runtime.modelfile import DEFAULT_MODEL
 from runtime.session import Session
 from runtime.threads import default_threads

@@ -23,7 +23,6 @@ from export.graph import TorchNetwork
 from finetune.accuracy import hits, mean_per_class
 from finetune.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from finetune.dataset import read_split
-from finetune.digest import digest_of
 from finetune.download import ensure_weights
 from finetune.photos import batches
 from finetune.recipe import RECIPES
@@ -34,6 +33,7 @@ from finetune.training import LOG
 from finetune.weights import load_untrusted
 from runtime.atomic import write_text
 from runtime.commandline import guarded, positive_int
+from runtime.digest import digest_of
 from runtime.preprocessing import Preprocessing
 
 EXAMPLES = """\

@@ -9,8 +9,8 @@ from export.evaluation import Comparison, run_split, summary
 from export.manifest import NAME, read_manifest
 from export.writing import PREFIX
 from finetune.dataset import SPLITS, is_dataset, read_split
-from finetune.digest import digest_of
 from finetune.split import Split
+from runtime.digest import digest_of
 from runtime.errors import ModelError
 from runtime.modelfile import ModelInfo
 from runtime.session import Session

@@ -22,10 +22,10 @@ from export.sensitivity import NOISE_IMAGES
 from export.targets import Form, forms, to_half
 from export.writing import PREFIX, write_together
 from finetune.checkpoint import Checkpoint, load_checkpoint
-from finetune.digest import digest_of
 from finetune.photos import batches
 from finetune.split import Split
 from runtime.atomic import write_bytes
+from runtime.digest import digest_of
 from runtime.modelfile import ModelInfo
 from runtime.session import Session
 from runtime.version import tool_versions

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from finetune.dataset import describe_dataset, read_split
-from finetune.digest import digest_of
 from finetune.download import ensure_dataset, ensure_weights
 from finetune.hardware import Hardware, shortage_in_words
 from finetune.network import PhotoNetwork
@@ -24,6 +23,7 @@ from finetune.split import joined
 from finetune.training import train
 from finetune.weights import load_pretrained
 from runtime.commandline import guarded, positive_int, whole_number
+from runtime.digest import digest_of
 from runtime.errors import FlowerError
 from runtime.preprocessing import FILTERS, Preprocessing
 from runtime.version import tool_versions

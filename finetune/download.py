@@ -20,9 +20,9 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from finetune.dataset import is_dataset
-from finetune.digest import digest_of
 from finetune.split import DataError
 from finetune.vision import Flowers102, models
+from runtime.digest import digest_of
 
 CHUNK = 1024**2
 TIMEOUT_S = 30

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from finetune.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
-from finetune.digest import digest_of
 from finetune.processes import ALONE
 from finetune.run import Run
 from finetune.training import BEST
 from finetune.validation import Validation
+from runtime.digest import digest_of
 
 
 def runs_of(run: Run) -> list[Run]:

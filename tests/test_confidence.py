@@ -9,9 +9,9 @@ import pytest
 from export.cli import main as export
 from export.confidence import expected_calibration_error, fit_threshold
 from export.manifest import read_manifest
-from finetune.digest import digest_of
 from runtime import FlowerClassifier
 from runtime.answer import softmax
+from runtime.digest import digest_of
 from tests.tiny_model import save_tiny_model
 
 

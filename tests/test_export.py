@@ -24,9 +24,9 @@ from export.qat import _rounding_activations, fine_tune
 from export.ranges import METHODS
 from finetune.checkpoint import load_checkpoint
 from finetune.dataset import read_split
-from finetune.digest import digest_of
 from finetune.photos import batches
 from runtime import FlowerClassifier
+from runtime.digest import digest_of
 from runtime.modelfile import DEFAULT_MODEL
 from runtime.session import Session
 from tests.drawn_flowers import draw_dataset

@@ -12,9 +12,9 @@ from export.mobile.documents import notice, readme
 from export.mobile.graph import photo_graph
 from export.mobile.ort_format import to_ort
 from export.writing import replacing_bundle
-from finetune.digest import digest_of
 from finetune.split import Split
 from runtime.classifier import FlowerClassifier
+from runtime.digest import digest_of
 from runtime.errors import FlowerError
 from runtime.modelfile import ModelInfo
 from runtime.version import tool_versions

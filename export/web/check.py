@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from export.manifest import NAME, read_manifest
-from finetune.digest import digest_of
+from runtime.digest import digest_of
 from runtime.errors import FlowerError
 from runtime.modelfile import MAX_BYTES
 from runtime.session import Session
