@@ -20,7 +20,7 @@ class Hardware:
 
     device: torch.device
     bfloat16: bool
-    """Autocast to bfloat16: where the GPU or CPU has instructions for it."""
+    """Autocast to bfloat16: where the GPU or CPU is faster with it."""
     workers: int
     """Processes that decode and augment."""
 
@@ -37,8 +37,8 @@ class Hardware:
             raise FlowerError("torch finds no CUDA device; install a CUDA build of torch, or use --device cpu")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        has_bfloat16 = _cuda_has_bfloat16() if device == "cuda" else _cpu_has_bfloat16()
-        bfloat16 = has_bfloat16 if precision == "auto" else precision == "bf16"
+        gains = _cuda_has_bfloat16() if device == "cuda" else _cpu_gains_from_bfloat16()
+        bfloat16 = gains if precision == "auto" else precision == "bf16"
         cores = max(1, default_threads() // processes.count)
         return cls(
             processes.device(device), bfloat16, min(MAX_WORKERS, max(1, cores - 1)) if workers is None else workers
@@ -83,10 +83,16 @@ def shortage_in_words() -> Iterator[None]:
         raise
 
 
-def _cpu_has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware (AVX-512 BF16 or AMX); emulated, it is slower than float32."""
+def _cpu_gains_from_bfloat16() -> bool:
+    """Whether bfloat16 is faster than float32 on this CPU.
+
+    Emulated, it is slower. Intel's AVX-512 BF16 multiplies as many numbers at once as float32 does, half of AMD's, and
+    the conversions come on top: without AMX, which virtual machines may hide, float32 is faster there.
+    """
     capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    if any(capabilities.get(name) for name in ("amx_bf16", "bf16")):
+        return True
+    return bool(capabilities.get("avx512_bf16")) and not str(capabilities.get("cpu_name")).startswith("Intel")
 
 
 def _cuda_has_bfloat16() -> bool:

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 from finetune.checkpoint import CheckpointError, load_checkpoint
 from finetune.cli import main
 from finetune.dataset import read_split
+from finetune.hardware import Hardware
 from finetune.network import HEAD, PhotoNetwork, set_trainable, stage_modules
 from finetune.photos import TrainingPhotos
 from finetune.recipe import Recipe, RecipeError
@@ -286,3 +287,20 @@ def test_a_data_set_that_is_not_there_and_no_network(
     error = capsys.readouterr().err
     assert "cannot be downloaded (no route to host)" in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"cpu_name": "AMD Zen4", "avx512_bf16": True}, "bfloat16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, "bfloat16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, "float32"),
+        ({"cpu_name": "AMD Zen3", "avx512_bf16": False}, "float32"),
+        ({}, "float32"),
+    ],
+)
+def test_a_cpu_computes_in_what_is_faster_on_it(
+    capabilities: dict[str, object], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert Hardware.detect("cpu").precision == precision
