@@ -82,20 +82,24 @@ def _measure(options: argparse.Namespace) -> None:
     val, test = read_split(options.data, "val"), read_split(options.data, "test")
     # Without --weights, training finds torchvision's itself; no part that trains nothing fetches any.
     common = ("--data", str(options.data), *(("--weights", str(options.weights)) if options.weights else ()))
-    commands = figures.setdefault("commands", {})
-    machines = figures.setdefault("machines", {})
+    signature: dict[str, Any] = {
+        "machine": describe_machine(),
+        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+    }
 
     def save(part: str) -> None:
-        machines[part] = describe_machine()
-        commands[part] = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+        figures.setdefault("signatures", {})[part] = signature
         write_text(record, json.dumps(figures, indent=1) + "\n")
         write_text(options.report / "training.md", _markdown(figures))
 
     if "speed" in options.only:
         train = read_split(options.data, "train")
         weights = options.weights or ensure_weights()
-        figures["speed"] = {
-            name: measure_training_speed(train, weights, RECIPES[name], options.rounds) for name in TIMED_RECIPES
+        # Every kind of processor has its own: what bfloat16 gains differs between them more than anything else here.
+        figures.setdefault("speed", {})[signature["machine"]["processor"]] = signature | {
+            "recipes": {
+                name: measure_training_speed(train, weights, RECIPES[name], options.rounds) for name in TIMED_RECIPES
+            }
         }
         save("speed")
     if "seeds" in options.only:

@@ -114,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--output", type=Path, default=Path("runs/flowers"), metavar="DIR", help="(default: runs/flowers)")
     run.add_argument("--resume", action="store_true", help="go on with the run in --output (on a CPU: bit for bit)")
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
-    run.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="(default: auto, the faster)")
+    run.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="(default: the faster)")
     run.add_argument(
         "--workers", type=whole_number, metavar="N", help="processes that load photos (default: cores - 1)"
     )

@@ -167,9 +167,10 @@ class Recipe:
 
 
 RECIPES_HELP = """\
-fast     about 6 minutes on two CPU cores with bfloat16; 91.4 % of validation. Trains layer4 and the head
-default  about 22 minutes there; 95.3 % of validation. Trains layer3, layer4 and the head
-best     about 66 minutes there; 96.0 % of validation. The mean of the weights of three default runs
+fast     about 6 minutes; 91.5 % of validation. Trains layer4 and the head
+default  about 22 minutes; 95.3 % of validation. Trains layer3, layer4 and the head
+best     about 66 minutes; 96.0 % of validation. The mean of the weights of three default runs
+Times are of two CPU cores that are fast at bfloat16; a quarter more on those that are not.
 Every option below changes one value of the recipe; what is not given is the recipe's own (default's in brackets)."""
 RECIPES = {
     "fast": Recipe(epochs=12, freeze=4, echo=4, final_share=0.0),
