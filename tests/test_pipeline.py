@@ -21,9 +21,9 @@ def taken(ahead: Ahead[int, int], limit: int = 3) -> list[tuple[int, object]]:
 
 
 @settings(max_examples=50)
-@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 9), st.integers(1, 5))
-def test_results_keep_their_order(count: int, threads: int, depth: int, limit: int) -> None:
-    ahead = Ahead(range(count), lambda number: number * number, threads=threads, depth=depth)
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 9), st.integers(1, 5), st.booleans())
+def test_results_keep_their_order(count: int, threads: int, depth: int, limit: int, in_turns: bool) -> None:
+    ahead = Ahead(range(count), lambda number: number * number, threads=threads, depth=depth, in_turns=in_turns)
     assert taken(ahead, limit) == [(number, number * number) for number in range(count)]
 
 
@@ -47,7 +47,21 @@ def test_an_endless_source_is_not_run_ahead_of_by_more_than_the_depth() -> None:
     assert len(asked) <= 6
 
 
-def test_what_is_ready_is_taken_while_the_source_waits() -> None:
+def test_in_turns_nothing_is_begun_while_results_last() -> None:
+    asked: list[int] = []
+    source = (asked.append(number) or number for number in itertools.count())
+    ahead = Ahead(source, lambda number: number, threads=3, depth=4, in_turns=True)
+    begun = []
+    for limit in (2, 1, 1, 2):
+        found = ahead.take(limit)
+        assert len(found) == limit
+        begun.append(len(asked))
+    ahead.close()
+    assert begun == [4, 4, 4, 8]
+
+
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_what_is_ready_is_taken_while_the_source_waits(in_turns: bool) -> None:
     more = threading.Event()
 
     def source() -> Iterator[int]:
@@ -55,7 +69,7 @@ def test_what_is_ready_is_taken_while_the_source_waits() -> None:
         more.wait(10)
         yield 2
 
-    ahead = Ahead(source(), lambda number: number, threads=2, depth=8)
+    ahead = Ahead(source(), lambda number: number, threads=2, depth=8, in_turns=in_turns)
     assert ahead.take(8) == [(1, 1)]
     more.set()
     assert ahead.take(8) == [(2, 2)]
