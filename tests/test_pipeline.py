@@ -47,7 +47,8 @@ def test_an_endless_source_is_not_run_ahead_of_by_more_than_the_depth() -> None:
     assert len(asked) <= 6
 
 
-def test_in_turns_nothing_is_begun_while_results_last() -> None:
+def test_in_turns_nothing_is_begun_while_results_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.pipeline.PATIENCE", 60)  # a busy machine must not look like a source that waits
     asked: list[int] = []
     source = (asked.append(number) or number for number in itertools.count())
     ahead = Ahead(source, lambda number: number, threads=3, depth=4, in_turns=True)
