@@ -279,7 +279,8 @@ def test_ctrl_c_while_it_starts(moment: str, model: str, red: Path) -> None:
 def test_ctrl_c_keeps_the_answers_so_far(model: str, red: Path) -> None:
     command = [sys.executable, "-m", "runtime", "--model", model, "--json", *[str(red)] * 5000]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, **pipes, preexec_fn=heed_interrupts) as process:
+    # Unbuffered: communicate() does not know of what readline() has read beyond the line.
+    with subprocess.Popen(command, cwd=ROOT, bufsize=0, **pipes, preexec_fn=heed_interrupts) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
