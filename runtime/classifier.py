@@ -86,8 +86,8 @@ class FlowerClassifier:
     ) -> Iterator[tuple[Photo | FlowerError, Answer | FlowerError]]:
         """Each photo with its answer, or with the error that kept it from being read; in order, as they come.
 
-        Photos are decoded in threads while the network works on those before them. A few dozen are held at a time,
-        however many there are, and ``photos`` may be endless; it is iterated in those threads. An error among them
+        Photos are decoded in threads: in turns with the network where that is on the CPU, while it works on those
+        before them where it is elsewhere. A few dozen are held at a time, however many there are, and ``photos`` may be endless; it is iterated in those threads. An error among them
         stands for a photo that could not be had, and keeps its place.
         """
         if isinstance(photos, str | bytes | os.PathLike):

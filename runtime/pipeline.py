@@ -1,4 +1,4 @@
-"""Photos decoded by threads while the network works on those before them; in order, and never many at once."""
+"""Photos decoded by threads ahead of the network, beside it or in turns; in order, and never many at once."""
 
 import threading
 from collections.abc import Callable, Iterable
