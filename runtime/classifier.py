@@ -87,8 +87,9 @@ class FlowerClassifier:
         """Each photo with its answer, or with the error that kept it from being read; in order, as they come.
 
         Photos are decoded in threads: in turns with the network where that is on the CPU, while it works on those
-        before them where it is elsewhere. A few dozen are held at a time, however many there are, and ``photos`` may be endless; it is iterated in those threads. An error among them
-        stands for a photo that could not be had, and keeps its place.
+        before them where it is elsewhere. A few dozen are held at a time, however many there are, and ``photos`` may
+        be endless; it is iterated in those threads. An error among them stands for a photo that could not be had, and
+        keeps its place.
         """
         if isinstance(photos, str | bytes | os.PathLike):
             raise PhotoError("predict_many takes several photos; put a single one into a list")
