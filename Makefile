@@ -41,7 +41,7 @@ pipeline: $(DEV)/.ready
 	  --models $(OUTPUT)/flowers-resnet50-fp32.onnx $(OUTPUT)/flowers-resnet50-int8.onnx
 
 # The bare install, as a device has it; scikit-learn only for the photograph in its package, without what it depends on.
-$(DEMO)/.ready: pyproject.toml constraints.txt $(shell find runtime -type f -not -name '*.pyc')
+$(DEMO)/.ready: pyproject.toml constraints.txt $(shell find runtime flower_edge setup.py -type f -not -name '*.pyc')
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python $(PIP) .

@@ -2,13 +2,13 @@
 
 import sys
 
-from runtime.commandline import EXIT_INTERRUPTED, needs_extra
+from runtime.command_line.program import EXIT_INTERRUPTED, missing_package_message
 
 if __name__ == "__main__":
     try:
-        from export.cli import main
+        from export.command_line.main import main
     except ModuleNotFoundError as error:
-        sys.exit(needs_extra("export", error))
+        sys.exit(missing_package_message("export", error))
     except KeyboardInterrupt:  # while libraries load, which takes seconds
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(main())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from finetune.network import HEAD
+from finetune.network.photo_network import HEAD
 from runtime.errors import FlowerError
 
 

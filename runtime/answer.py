@@ -48,7 +48,7 @@ class Answer(Sequence[Prediction]):
         return iter(self.predictions)
 
 
-def answer(probabilities: np.ndarray, classes: Sequence[str], threshold: float, top: int) -> Answer:
+def make_answer(probabilities: np.ndarray, classes: Sequence[str], threshold: float, top: int) -> Answer:
     """The ``top`` most probable classes; of equals, the first.
 
     Args:

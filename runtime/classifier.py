@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from runtime.answer import Answer, answer, softmax
+from runtime.answer import Answer, make_answer, softmax
 from runtime.errors import FlowerError, PhotoError
-from runtime.modelfile import DEFAULT_MODEL, ModelInfo
-from runtime.photo import Photo
-from runtime.pipeline import Ahead
-from runtime.session import Session
+from runtime.inference.model_file import DEFAULT_MODEL, ModelInfo
+from runtime.inference.session import Session
+from runtime.photos.open_photo import Photo
+from runtime.photos.prefetch import PrefetchDecoder
 
 BATCH = 8
 """Photos that the network takes at once where as many are ready: what is gained with more is little, and each waits
@@ -32,7 +32,7 @@ class FlowerClassifier:
 
     Args:
         model: a file written by ``python -m export``; by default the model inside the package.
-        device: ``auto`` (the best that starts), or a name in `runtime.devices.DEVICES`: ``cpu``, ``cuda``, …
+        device: ``auto`` (the best that starts), or a name in `runtime.inference.devices.DEVICES`: ``cpu``, ``cuda``, …
         threads: CPU threads for the network; by default as many as physical cores that this process may use.
 
     Raises:
@@ -60,7 +60,7 @@ class FlowerClassifier:
 
     @property
     def device(self) -> str:
-        """Where the network runs: a name in `runtime.devices.DEVICES`."""
+        """Where the network runs: a name in `runtime.inference.devices.DEVICES`."""
         return self._session.device
 
     @property
@@ -96,7 +96,9 @@ class FlowerClassifier:
         limit = min(BATCH, self._session.largest_batch or BATCH)
         # On the CPU, both are faster in turns; another device works while the CPU decodes.
         in_turns = self.device == "cpu"
-        ahead = Ahead(photos, self._pixels, threads=self.threads, depth=AHEAD + self.threads, in_turns=in_turns)
+        ahead = PrefetchDecoder(
+            photos, self._pixels, threads=self.threads, depth=AHEAD + self.threads, in_turns=in_turns
+        )
         try:
             while found := ahead.take(limit):
                 pixels = [decoded for _, decoded in found if not isinstance(decoded, FlowerError)]
@@ -117,7 +119,7 @@ class FlowerClassifier:
 
     def _answers(self, pixels: np.ndarray, top: int) -> list[Answer]:
         info = self.info
-        return [answer(row, info.classes, info.threshold, top) for row in self._probabilities(pixels)]
+        return [make_answer(row, info.classes, info.threshold, top) for row in self._probabilities(pixels)]
 
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray:
         return softmax(self._session.logits(pixels) / np.float32(self.info.temperature))

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from finetune.cli import main as finetune
-from finetune.network import PhotoNetwork
-from tests.drawn_flowers import draw_dataset, draw_flower
+from finetune.command_line import main as finetune
+from finetune.network.photo_network import PhotoNetwork
+from tests.samples.drawn_flowers import draw_dataset, draw_flower
 
 SHORT = ("--epochs", "2", "--size", "64", "--final-size", "64", "--test-size", "64", "--batch-size", "8",
          "--workers", "0", "--validate-every", "1")  # fmt: skip

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.graph import read_onnx
-from export.mobile.check import LABELS, BundleModel, Check, check_bundle
+from export.files.bundle_folder import bundle_folder
+from export.graph.onnx_files import read_onnx
+from export.graph.ort_format import to_ort
+from export.mobile.bundle_check import LABELS, BundleComparison, BundleModel, check_bundle
 from export.mobile.documents import notice, readme
-from export.mobile.graph import photo_graph
-from export.mobile.ort_format import to_ort
-from export.writing import replacing_bundle
-from finetune.split import Split
+from export.mobile.photo_graph import photo_graph
+from finetune.data.split import Split
 from runtime.classifier import FlowerClassifier
-from runtime.digest import digest_of
+from runtime.distribution import tool_versions
 from runtime.errors import FlowerError
-from runtime.modelfile import ModelInfo
-from runtime.version import tool_versions
+from runtime.files.digest import file_digest
+from runtime.inference.model_file import ModelInfo
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -25,17 +25,19 @@ UNCHECKED = "drawn pictures only: not checked on photographs (--data)"
 
 
 @dataclass(frozen=True)
-class Bundle:
+class MobileBundle:
     """A bundle that was written."""
 
     folder: Path
     sizes: dict[str, int]
     """File → bytes."""
-    checks: dict[str, Check]
+    checks: dict[str, BundleComparison]
     """ORT file → what it was found to do."""
 
 
-def write_bundle(model: Path, output: Path, split: Split | None, report: Callable[[str], None] = print) -> Bundle:
+def build_mobile_bundle(
+    model: Path, output: Path, split: Split | None, report: Callable[[str], None] = print
+) -> MobileBundle:
     """Make the mobile bundle of a model file.
 
     Args:
@@ -59,19 +61,19 @@ def write_bundle(model: Path, output: Path, split: Split | None, report: Callabl
         )
     square = f"flowers-{info.preprocessing.size}.ort"
     takes_any_size = {"flowers.ort": True, square: False}
-    with replacing_bundle(output, _files_of) as folder:
+    with bundle_folder(output, _files_of) as folder:
         for name, content in _models(model, info, takes_any_size).items():
             (folder / name).write_bytes(content)
         (folder / LABELS).write_text("".join(f"{name}\n" for name in _lines(info)), encoding="utf-8")
         checks = dict(zip(takes_any_size, check_bundle(folder, takes_any_size, classifier, split), strict=True))
         for name, check in checks.items():
             report(f"{name:15} {_told(check, split)}")
-        source = {"name": model.name, "sha256": digest_of(model)}
+        source = {"name": model.name, "sha256": file_digest(model)}
         (folder / "README.md").write_text(readme(info, square, _sentence(checks, split)), encoding="utf-8")
         (folder / "NOTICE.md").write_text(notice(info, source), encoding="utf-8")
         manifest = _manifest(folder, info, source, checks, split)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return Bundle(output, {file.name: file.stat().st_size for file in sorted(output.iterdir())}, checks)
+    return MobileBundle(output, {file.name: file.stat().st_size for file in sorted(output.iterdir())}, checks)
 
 
 def _files_of(folder: Path) -> set[str]:
@@ -100,7 +102,7 @@ def _lines(info: ModelInfo) -> tuple[str, ...]:
     return info.classes
 
 
-def _told(check: Check, split: Split | None) -> str:
+def _told(check: BundleComparison, split: Split | None) -> str:
     pictures = split.describe() if split else f"{check.images} {UNCHECKED}"
     words = f"same top-1 as flower-infer on {check.agreement:.2%} of {pictures}; "
     if check.top1 is not None:
@@ -108,7 +110,7 @@ def _told(check: Check, split: Split | None) -> str:
     return f"{words}probabilities differ by {check.worst_difference:.4f} at most"
 
 
-def _sentence(checks: dict[str, Check], split: Split | None) -> str:
+def _sentence(checks: dict[str, BundleComparison], split: Split | None) -> str:
     if split is None:
         return "It was not checked on photographs when it was made, only on drawn pictures."
     shares = " and ".join(f"{check.agreement:.2%}" for check in checks.values())
@@ -116,7 +118,7 @@ def _sentence(checks: dict[str, Check], split: Split | None) -> str:
 
 
 def _manifest(
-    folder: Path, info: ModelInfo, source: dict[str, str], checks: dict[str, Check], split: Split | None
+    folder: Path, info: ModelInfo, source: dict[str, str], checks: dict[str, BundleComparison], split: Split | None
 ) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -125,7 +127,7 @@ def _manifest(
         "files": {
             file.name: {
                 "bytes": file.stat().st_size,
-                "sha256": digest_of(file),
+                "sha256": file_digest(file),
                 **(BundleModel(file, threads=1).signature() if file.name in checks else {}),
             }
             for file in sorted(folder.iterdir())

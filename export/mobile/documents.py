@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
 
-from export.mobile.graph import TOP
-from finetune.dataset import OXFORD
-from runtime.modelfile import ModelInfo
-from runtime.version import __version__, tool_versions
+from export.mobile.photo_graph import TOP
+from finetune.data.dataset import OXFORD
+from runtime.distribution import __version__, tool_versions
+from runtime.inference.model_file import ModelInfo
 
 UNKNOWN = "not recorded"
 
@@ -56,4 +56,4 @@ def notice(info: ModelInfo, source: Mapping[str, str]) -> str:
 
 
 def _template(name: str) -> Template:
-    return Template(files("export.mobile").joinpath(f"{name}.md.in").read_text(encoding="utf-8"))
+    return Template(files(__package__).joinpath("templates", f"{name}.md.in").read_text(encoding="utf-8"))

@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from export.evaluation import SAME_NETWORK
-from export.manifest import NAME, read_manifest, write_manifest
-from export.mobile.ort_format import to_ort
+from export.files.bundle_folder import bundle_folder
+from export.files.manifest import NAME, read_manifest, write_manifest
+from export.graph.ort_format import to_ort
+from export.verification.comparison import SAME_NETWORK
 from export.web import onnxruntime_web
-from export.web.check import MODEL_JSON, BundleError, check_bundle
+from export.web.bundle_check import MODEL_JSON, BundleError, check_bundle
 from export.web.headers import ISOLATION, META_POLICY, SECURITY
 from export.web.icons import icons
-from export.writing import replacing_bundle
-from runtime.modelfile import INPUT, OUTPUT, ModelInfo
-from runtime.session import Session
+from runtime.inference.model_file import INPUT, OUTPUT, ModelInfo
+from runtime.inference.session import Session
 
 PAGE = Path(__file__).parent / "page"
 SERVICE_WORKER, SERVICE_WORKER_LIST = "service-worker.js", "bundle.js"
@@ -57,7 +57,7 @@ WEB_APP = {
 
 
 @dataclass(frozen=True)
-class Bundle:
+class WebBundle:
     """What was written."""
 
     folder: Path
@@ -65,13 +65,13 @@ class Bundle:
     """File name → bytes."""
 
 
-def build(
+def build_web_bundle(
     model: Path,
     output: Path,
     *,
     archive: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
-) -> Bundle:
+) -> WebBundle:
     """Write the bundle of ``model`` to ``output``, which holds the whole of it or what it held before.
 
     Args:
@@ -89,7 +89,7 @@ def build(
     output = output.resolve()
     session = Session(model, device="cpu")
     content = model.read_bytes()
-    with replacing_bundle(output, _files_of) as folder:
+    with bundle_folder(output, _files_of) as folder:
         report(f"onnxruntime-web {onnxruntime_web.VERSION}")
         engine = onnxruntime_web.read_files(onnxruntime_web.archive(archive))
         report(f"packing {model.name}")
@@ -100,7 +100,7 @@ def build(
         write_manifest(sorted(folder.iterdir()))
         report("checking")
         _same_answers(session, check_bundle(folder))
-    return Bundle(output, {path.name: path.stat().st_size for path in sorted(output.iterdir())})
+    return WebBundle(output, {path.name: path.stat().st_size for path in sorted(output.iterdir())})
 
 
 def _files_of(folder: Path) -> set[str]:
@@ -197,7 +197,7 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def describe(bundle: Bundle) -> str:
+def describe(bundle: WebBundle) -> str:
     """The folder's files by size, for a person."""
     width = max(map(len, bundle.sizes))
     rows = [f"{name:<{width}}  {size / 1e6:6.2f} MB" for name, size in _largest_first(bundle.sizes) if size >= 10_000]

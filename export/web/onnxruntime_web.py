@@ -14,8 +14,8 @@ import zlib
 from collections.abc import Collection
 from pathlib import Path
 
-from runtime.atomic import replacing
 from runtime.errors import FlowerError
+from runtime.files.atomic import atomic_file
 
 VERSION = "1.30.0"
 INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
@@ -126,7 +126,7 @@ def _fetch(target: Path) -> None:
                 "or give the archive with --onnxruntime-web FILE"
             )
         verify(packed[0])
-        with replacing(target) as temporary:
+        with atomic_file(target) as temporary:
             shutil.move(packed[0], temporary)
 
 

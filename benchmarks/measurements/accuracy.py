@@ -1,0 +1,69 @@
+"""Accuracy of several networks on the same photographs."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.core.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
+from export.verification.comparison import Comparison
+from finetune.accuracy import confusion, hits, mean_per_class, per_class
+from finetune.data.split import Split
+
+WORST = 10
+
+
+def figures(logits: np.ndarray, split: Split, reference: np.ndarray | None) -> dict[str, Any]:
+    """Top-1, top-5 and mean per-class accuracy with 95 % intervals, and the distance to ``reference``, as shares."""
+    first, five = hits(logits, split.labels), hits(logits, split.labels, 5)
+    result: dict[str, Any] = {
+        "top1": float(first.mean()),
+        "top1_interval": wilson(int(first.sum()), len(first)),
+        "top5": float(five.mean()),
+        "top5_interval": wilson(int(five.sum()), len(five)),
+        "mean_per_class": mean_per_class(logits, split.labels),
+        "mean_per_class_interval": bootstrap_mean_per_class(first, split.labels),
+    }
+    if reference is not None:
+        other = hits(reference, split.labels)
+        comparison = Comparison.of(logits, reference)
+        result["against_reference"] = {
+            "top1_difference": float(first.mean() - other.mean()),
+            "top1_difference_interval": bootstrap_difference(first, other),
+            "agreement": comparison.agreement,
+            "agreement_interval": wilson(round(comparison.agreement * len(logits)), len(logits)),
+            "worst_logit_difference": comparison.worst_difference,
+            "rms_logit_difference": comparison.rms_difference,
+        }
+    return result
+
+
+def worst_classes(logits: np.ndarray, split: Split) -> list[dict[str, Any]]:
+    """The classes that are recognised least, with what they are mostly taken for."""
+    shares = per_class(logits, split.labels)
+    table = confusion(logits.argmax(axis=1), split.labels, len(split.classes))
+    counts = table.sum(axis=1)
+    wrong = table.copy()
+    np.fill_diagonal(wrong, 0)
+    order = [index for index in np.argsort(shares, kind="stable") if counts[index]][:WORST]
+    return [
+        {
+            "name": split.classes[index],
+            "images": int(counts[index]),
+            "accuracy": float(shares[index]),
+            "taken_for": split.classes[int(wrong[index].argmax())] if wrong[index].any() else None,
+        }
+        for index in order
+    ]
+
+
+def confused_pairs(logits: np.ndarray, split: Split) -> list[dict[str, Any]]:
+    """The most frequent mistakes: true class, answer, how often."""
+    table = confusion(logits.argmax(axis=1), split.labels, len(split.classes))
+    np.fill_diagonal(table, 0)
+    order = np.argsort(-table, axis=None, kind="stable")[:WORST]
+    pairs = [(int(place) // len(table), int(place) % len(table)) for place in order]
+    return [
+        {"true": split.classes[true], "answer": split.classes[answer], "images": int(table[true, answer])}
+        for true, answer in pairs
+        if table[true, answer]
+    ]

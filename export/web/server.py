@@ -1,0 +1,114 @@
+"""``python -m export --serve DIR``: the bundle on this computer, with the headers that let it have threads.
+
+For looking at it. Any web server can serve the folder for good; without these headers the first visit runs on one
+thread, and later ones get the headers from the service worker.
+"""
+
+import contextlib
+import os
+import sys
+import urllib.parse
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from export.web.bundle_check import check_bundle
+from export.web.headers import ISOLATION, SECURITY
+from runtime.errors import FlowerError
+
+HOST = "127.0.0.1"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".gz": "application/gzip",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+}
+"""Python's own table depends on the system, and a script with the wrong type is not run."""
+
+
+class BundleServer(ThreadingHTTPServer):
+    """Serves the files of one folder, and nothing below or beside it."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, port: int, *, isolated: bool = True) -> None:
+        """``isolated``: with the headers for threads; ``port`` 0 takes a free one."""
+        self.folder = folder
+        self.headers = {**SECURITY, **(ISOLATION if isolated else {})}
+        super().__init__((HOST, port), _Handler)
+
+    @property
+    def address(self) -> str:
+        """Of the page."""
+        return f"http://{HOST}:{self.server_port}/"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: BundleServer
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def do_GET(self) -> None:
+        self._answer(with_content=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_content=False)
+
+    def _answer(self, *, with_content: bool) -> None:
+        path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
+        name = path.removeprefix("/") or "index.html"
+        # The request picks from the folder's own list, so no path can be made of it.
+        file = next((entry for entry in os.scandir(self.server.folder) if entry.name == name), None)
+        if file is None or not file.is_file(follow_symlinks=False) or name.startswith("."):
+            self._send(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"not found\n", with_content)
+            return
+        content = Path(file.path).read_bytes()
+        self._send(HTTPStatus.OK, TYPES.get(Path(name).suffix, "application/octet-stream"), content, with_content)
+
+    def _send(self, status: HTTPStatus, content_type: str, content: bytes, with_content: bool) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-cache")
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if with_content:
+            self.wfile.write(content)
+
+    def handle(self) -> None:
+        # A browser that leaves in the middle of a download is no error.
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
+    def version_string(self) -> str:
+        return "flower-edge"
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing: a line for each request would bury the address."""
+
+
+def serve(folder: Path, port: int) -> None:
+    """Check ``folder``, serve it on this computer alone, and return when Ctrl-C is pressed.
+
+    Raises:
+        FlowerError: the folder is no whole bundle, or the port is taken.
+    """
+    check_bundle(folder)
+    try:
+        server = BundleServer(folder, port)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FlowerError(f"port {port} cannot be used ({reason}); choose another with --port") from None
+    with server:
+        print(f"{server.address}  (Ctrl-C ends it)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print(file=sys.stderr)

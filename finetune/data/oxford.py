@@ -1,0 +1,144 @@
+"""Oxford 102 Flowers on disk: ``jpg/image_XXXXX.jpg``, ``imagelabels.mat`` and the official splits.
+
+Source: M-E. Nilsback and A. Zisserman, "Automated Flower Classification over a Large Number of Classes", ICVGIP 2008,
+https://www.robots.ox.ac.uk/~vgg/data/flowers/102/. The splits are in ``setid.mat`` (variables ``trnid``, ``valid``,
+``tstid``) or in three files ``trnid.mat``, ``valid.mat``, ``tstid.mat``. Numbers in these files count from 1.
+
+A copy that holds only some images of a split says so in ``<split>-sample.txt`` (image names, one a line); the split
+is then those images. Images that are missing without such a list are an error: nothing is left out in silence.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat, whosmat
+
+from finetune.data.split import DataError, Split
+from finetune.network.torchvision_import import Flowers102
+
+SPLITS = {"train": "trnid", "val": "valid", "test": "tstid"}
+"""Our names of the splits, as torchvision has them, and Oxford's."""
+
+CLASSES = tuple(name.rstrip("?") for name in Flowers102.classes)
+"""The 102 names in the order of the labels, from torchvision's list."""
+
+MAX_MAT_BYTES = 64 * 1024
+"""The official files have 502 and 14,989 bytes; anything much larger is something else."""
+
+MAX_MAT_NUMBERS = 1_000_000
+"""A compressed file of the size above could still unfold to gigabytes."""
+
+
+def find_folder(data: Path) -> Path | None:
+    """The folder with ``imagelabels.mat``: ``data`` itself or ``data/flowers-102``, as torchvision lays it out."""
+    for folder in (data, data / "flowers-102"):
+        if (folder / "imagelabels.mat").is_file() and (folder / "jpg").is_dir():
+            return folder
+    return None
+
+
+def read_oxford(data: Path, name: str) -> Split:
+    """Read one split (``train``, ``val`` or ``test``) from the data set at or below ``data``.
+
+    Raises:
+        DataError: no data set there, damaged or contradictory files, or images missing.
+    """
+    folder = find_folder(data)
+    if folder is None:
+        raise DataError(
+            f"{data}: no Oxford 102 Flowers here (imagelabels.mat and a folder jpg), nor photographs in class-named "
+            "folders; name the folder with --data; python -m finetune downloads Oxford's"
+        )
+    labels = _read_labels(folder / "imagelabels.mat")
+    splits = _read_splits(folder, len(labels))
+    ids = splits[name]
+    official_size = len(ids)
+    sample = folder / f"{name}-sample.txt"
+    if sample.is_file():
+        listed = set(sample.read_text(encoding="utf-8", errors="replace").split())
+        ids = np.array([number for number in ids if _image_name(number) in listed], dtype=np.int64)
+        if not len(ids):
+            raise DataError(f"{sample}: lists no image of this split; remove it or list image_XXXXX.jpg, one a line")
+    present = {path.name for path in (folder / "jpg").iterdir()}
+    missing = [_image_name(number) for number in ids if _image_name(number) not in present]
+    if missing:
+        raise DataError(
+            f"{folder / 'jpg'}: {len(missing):,} of the {len(ids):,} {name} images are missing, for example "
+            f"{missing[0]}; unpack 102flowers.tgz again, or list the images you have in {sample}"
+        )
+    return Split(
+        name,
+        tuple(folder / "jpg" / _image_name(number) for number in ids),
+        labels[ids - 1] - 1,
+        CLASSES[: int(labels.max())],
+        official_size,
+    )
+
+
+def _image_name(number: int) -> str:
+    return f"image_{number:05d}.jpg"
+
+
+def _read_labels(path: Path) -> np.ndarray:
+    labels = _read_integers(path, "labels")
+    if labels.min() < 1 or labels.max() > len(CLASSES):
+        raise DataError(
+            f"{path}: labels must be 1 to {len(CLASSES)}, found {labels.min()} to {labels.max()}; download it again"
+        )
+    return labels
+
+
+def _read_splits(folder: Path, images: int) -> dict[str, np.ndarray]:
+    together = folder / "setid.mat"
+    splits = {}
+    for name, variable in SPLITS.items():
+        path = together if together.is_file() else folder / f"{variable}.mat"
+        ids = _read_integers(path, variable)
+        if ids.min() < 1:
+            raise DataError(f"{path}: {variable} names image {ids.min()}, but they count from 1; download it again")
+        if ids.max() > images:
+            raise DataError(
+                f"{path}: {variable} names image {ids.max()}, but imagelabels.mat has {images:,} images; "
+                "the two files do not belong together"
+            )
+        if len(np.unique(ids)) != len(ids):
+            raise DataError(f"{path}: {variable} names an image twice; download it again")
+        splits[name] = ids
+    _each_pair_disjoint(splits, folder)
+    return splits
+
+
+def _each_pair_disjoint(splits: dict[str, np.ndarray], folder: Path) -> None:
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        shared = np.intersect1d(splits[one], splits[other])
+        if len(shared):
+            raise DataError(
+                f"{folder}: image {shared[0]} is in both the {one} and the {other} split; "
+                "accuracy measured on such splits means nothing; download the split files again"
+            )
+
+
+def _read_integers(path: Path, variable: str) -> np.ndarray:
+    """One variable of a ``.mat`` file as a flat int64 array. Also takes a file's only variable under another name."""
+    try:
+        if not path.is_file():
+            raise DataError(f"{path}: missing; download the data set again")
+        if path.stat().st_size > MAX_MAT_BYTES:
+            raise DataError(f"{path}: far larger than the official file; download it again")
+        if any(math.prod(shape) > MAX_MAT_NUMBERS for _, shape, _ in whosmat(path)):
+            raise DataError(f"{path}: holds far more numbers than the official file; download it again")
+        variables = loadmat(path)
+    except DataError:
+        raise
+    # scipy raises whatever its parser stumbles over (ValueError, TypeError, KeyError, zlib.error, …).
+    except Exception as error:
+        raise DataError(f"{path}: not a readable .mat file ({error}); download it again") from None
+    named = {key: value for key, value in variables.items() if not key.startswith("__")}
+    values = named.get(variable, next(iter(named.values())) if len(named) == 1 else None)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf" or not values.size:
+        raise DataError(f"{path}: holds no numbers called {variable!r}; download it again")
+    whole = values.astype(np.int64).ravel()
+    if not np.array_equal(whole, values.ravel()):
+        raise DataError(f"{path}: {variable} must be whole numbers; download it again")
+    return whole

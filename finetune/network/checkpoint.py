@@ -1,0 +1,114 @@
+"""The checkpoint: weights with everything that is needed to use them.
+
+A checkpoint is a file for `torch.load(..., weights_only=True)`: tensors and plain containers, no code. ``state_dict``
+has torchvision's ``resnet50`` names, so other tools can load it as it is.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from finetune.network.photo_network import IMAGENET_STD, PIXEL_ZERO, PhotoNetwork
+from finetune.network.tensor_files import CheckpointError, WeightsError, load_untrusted, save_tensors
+from runtime.photos.preprocessing import Preprocessing
+
+FORMAT = "flower-edge checkpoint 1"
+
+
+NORMALIZATION = {"zero": PIXEL_ZERO, "std": list(IMAGENET_STD)}
+"""What `PhotoNetwork` does to bytes; recorded for those who use the weights without it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What ``python -m finetune`` keeps of a run."""
+
+    state_dict: dict[str, torch.Tensor]
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    recipe: dict[str, Any]
+    metrics: dict[str, Any]
+    """Validation figures, shares 0 to 1, with the number of images behind them."""
+    provenance: dict[str, Any]
+    """Data and weights: names and digests."""
+    versions: dict[str, str]
+    architecture: str = "resnet50"
+
+    def network(self) -> PhotoNetwork:
+        """The network in eval mode, float32, on the CPU."""
+        network = PhotoNetwork(len(self.classes))
+        try:
+            network.resnet.load_state_dict(self.state_dict)
+        except (RuntimeError, TypeError, AttributeError):
+            raise CheckpointError(
+                f"the checkpoint's weights are not a ResNet-50 with {len(self.classes)} classes; train it again"
+            ) from None
+        return network.eval()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write ``checkpoint`` to ``path`` atomically."""
+    content = {
+        "format": FORMAT,
+        "architecture": checkpoint.architecture,
+        "state_dict": checkpoint.state_dict,
+        "classes": list(checkpoint.classes),
+        "preprocessing": checkpoint.preprocessing.to_dict(),
+        "normalization": NORMALIZATION,
+        "recipe": checkpoint.recipe,
+        "metrics": checkpoint.metrics,
+        "provenance": checkpoint.provenance,
+        "versions": checkpoint.versions,
+    }
+    save_tensors(content, path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint from an untrusted file.
+
+    Raises:
+        CheckpointError: missing, damaged, or not written by ``python -m finetune``.
+    """
+    try:
+        content = load_untrusted(path)
+    except WeightsError as error:
+        raise CheckpointError(str(error)) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a checkpoint of this toolkit; make one with: python -m finetune")
+    if content.get("architecture") != "resnet50":
+        raise CheckpointError(f"{path}: architecture {content.get('architecture')!r} is not resnet50")
+    if content.get("normalization") != NORMALIZATION:
+        raise CheckpointError(f"{path}: its normalisation is not {NORMALIZATION}; train it again with this version")
+    classes, state_dict = content.get("classes"), content.get("state_dict")
+    if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
+        raise CheckpointError(f"{path}: holds no class names; train it again")
+    if not (isinstance(state_dict, dict) and all(isinstance(t, torch.Tensor) for t in state_dict.values())):
+        raise CheckpointError(f"{path}: holds no weights; train it again")
+
+    def section(key: str) -> dict[str, Any]:
+        value = content.get(key)
+        if not isinstance(value, dict) or not _is_plain(value):
+            raise CheckpointError(f"{path}: its section {key!r} is damaged; train it again")
+        return value
+
+    return Checkpoint(
+        state_dict=state_dict,
+        classes=tuple(classes),
+        preprocessing=Preprocessing.from_dict(section("preprocessing")),
+        recipe=section("recipe"),
+        metrics=section("metrics"),
+        provenance=section("provenance"),
+        versions=section("versions"),
+    )
+
+
+def _is_plain(value: object) -> bool:
+    """Whether ``value`` can go into a model file's metadata, which is JSON."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True

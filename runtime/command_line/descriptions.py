@@ -1,0 +1,50 @@
+"""What a model and the installed onnxruntime say of themselves, for people and for programs."""
+
+import json
+from dataclasses import asdict
+
+from runtime.classifier import FlowerClassifier
+from runtime.command_line.answer_formats import columns, printable
+from runtime.inference.devices import DEVICES, available_devices
+from runtime.inference.model_file import FORMAT
+
+
+def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> str:
+    """What the opened model file says of itself, and where it runs."""
+    info = classifier.info
+    if as_json:
+        return json.dumps(
+            {"format": FORMAT, **asdict(info), "device": classifier.device, "threads": classifier.threads}
+        )
+    rule = info.preprocessing
+    rows = [
+        ("network", f"{info.architecture or 'unknown'}, {info.precision or 'unknown'}"),
+        ("classes", f"{len(info.classes):,}: {', '.join(info.classes[:3])}{', …' if len(info.classes) > 3 else ''}"),
+        (
+            "photo",
+            f"the centre square, {rule.crop_pct:g} of the shorter side, {rule.interpolation} to {rule.size} pixels",
+        ),
+        ("temperature", f"{info.temperature:.3f}"),
+        ("not sure", f"below {info.threshold:.1%}" if info.threshold else "never said"),
+    ]
+    for split, figures in info.evaluation.items():
+        if isinstance(figures, dict):
+            seen = ", which it was trained on" if figures.get("trained_on") else ""
+            rows.append((f"top-1, {split}", f"{figures.get('top1')} % of {figures.get('images')} photographs{seen}"))
+    if info.calibration:
+        rows.append(("calibrated", f"{info.calibration.get('method')}, {info.calibration.get('images')} photographs"))
+    rows.append(("made with", ", ".join(f"{name} {version}" for name, version in info.versions.items())))
+    rows.append(("runs on", f"{classifier.device}, {classifier.threads} threads"))
+    return columns([(name, printable(value)) for name, value in rows])
+
+
+def describe_devices() -> str:
+    """Every name that ``--device`` takes, and what it needs."""
+    available = available_devices()
+    rows = [("auto", "yes", "the best of the others that starts")]
+    rows += [
+        (name, "yes" if name in available else "no",
+         device.summary if name in available else f"{device.summary}: {device.install}")
+        for name, device in DEVICES.items()
+    ]  # fmt: skip
+    return columns([("device", "here", "what it is"), *rows])

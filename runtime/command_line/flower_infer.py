@@ -1,0 +1,230 @@
+"""``flower-infer``: the command line of the runtime."""
+
+import argparse
+import itertools
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from runtime.command_line.arguments import positive_int
+from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from runtime.distribution import __version__
+from runtime.errors import FlowerError
+
+# numpy, Pillow and onnxruntime are imported where they are first needed: neither --help nor a mistyped option waits for
+# them, and Ctrl-C meanwhile ends the command without a traceback.
+if TYPE_CHECKING:
+    from runtime.answer import Answer
+    from runtime.classifier import FlowerClassifier
+    from runtime.photos.open_photo import Photo
+
+EXAMPLES = """\
+examples:
+  flower-infer rose.jpg                     the five most likely species
+  flower-infer --top 1 holiday/             every photo in a folder and the folders below it
+  flower-infer --json *.jpg | jq .          one JSON object a line
+  flower-infer --csv holiday/ > names.csv   a row for each species, with a progress bar
+  curl -s https://…/photo.jpg | flower-infer -
+  flower-infer --model my-model.onnx rose.jpg
+  flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
+  flower-infer --info                       what the model says of itself
+
+exit status: 0 all photos answered, 1 some could not be read, 2 wrong usage, model or device, 130 stopped by Ctrl-C.
+"""
+DEVICE_NAMES = ("auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "qnn", "xnnpack", "nnapi")
+"""As in `runtime.inference.devices`, which imports onnxruntime; a test holds the two together."""
+MAX_COUNTED = 100_000
+"""Photos that are counted beforehand, for the progress bar."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of ``flower-infer``."""
+    parser = argparse.ArgumentParser(
+        prog="flower-infer",
+        description="Name the flower in a photo, with an INT8 ResNet-50 on this device.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "photos", nargs="*", metavar="PHOTO", help="a file, a folder, a pattern, or - for standard input"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--top", type=positive_int, default=5, metavar="K", help="species to show (default: 5)")
+    form = output.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object a line")
+    form.add_argument("--csv", action="store_true", help="print CSV, a row for each species of each photo")
+    output.add_argument(
+        "--quiet", action="store_true", help="no progress bar, and no word of photos that cannot be read"
+    )
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--device", choices=DEVICE_NAMES, default="auto", metavar="NAME",
+        help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
+    )  # fmt: skip
+    network.add_argument("--model", metavar="FILE", help="a model from python -m export (default: the one inside)")
+    network.add_argument(
+        "--threads", type=positive_int, metavar="N", help="CPU threads (default: the physical cores allowed)"
+    )
+    other = parser.add_argument_group("other things to do")
+    other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive there, until stopped")
+    other.add_argument("--output", metavar="FILE", help="with --watch: where answers go, as JSON lines")
+    other.add_argument("--info", action="store_true", help="show what the model says of itself")
+    other.add_argument("--list-devices", action="store_true", help="show what --device can be here")
+    other.add_argument("--version", action="version", version=f"flower-infer {__version__}")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> int:
+    """Run ``flower-infer`` and return its exit status; ``ready`` is called when libraries and model are loaded."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    tasks = [bool(options.photos), bool(options.watch), options.info, options.list_devices]
+    if sum(tasks) != 1:
+        parser.error("give either photos or one of --watch, --info and --list-devices (see --help)")
+    if options.output and not options.watch:
+        parser.error("--output is for --watch; without it, redirect standard output: > FILE")
+    if options.csv and not options.photos:
+        parser.error("--csv is for photos; --watch and --info give JSON")
+    try:
+        work = _prepared(options)
+        ready()
+        return work()
+    except ModuleNotFoundError as error:
+        _complain(FlowerError(f"{error.name} is not installed; run: pip install numpy pillow onnxruntime"))
+        return EXIT_USAGE
+    except FlowerError as error:  # of the model or the device; a photo's are told one by one
+        _complain(error)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (``| head -1``). Point stdout at nothing, so that the flush at exit stays silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(FlowerError(f"{place}the answers cannot be written ({error.strerror or error})"))
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _prepared(options: argparse.Namespace) -> Callable[[], int]:
+    """The work that is asked for, ready to begin; what is wrong with model and device shows here."""
+    if options.list_devices:
+        from runtime.command_line.descriptions import describe_devices
+
+        return lambda: _show(describe_devices())
+    from runtime.classifier import FlowerClassifier
+    from runtime.photos.formats import load_decoders
+
+    if options.photos:
+        # While onnxruntime opens the model.
+        threading.Thread(target=load_decoders, daemon=True).start()
+    classifier = FlowerClassifier(options.model, device=options.device, threads=options.threads)
+    for device in classifier.passed_over:
+        if not options.quiet:
+            _complain(FlowerError(f"{device} could not be started; running on {classifier.device}"))
+    if options.info:
+        from runtime.command_line.descriptions import describe_model
+
+        return lambda: _show(describe_model(classifier, as_json=options.json))
+    if options.watch:
+        return lambda: _watch(classifier, options)
+    return lambda: _answer(classifier, options)
+
+
+def _show(text: str) -> int:
+    print(text, flush=True)
+    return EXIT_OK
+
+
+def _answer(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
+    from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
+    from runtime.command_line.progress import Progress
+    from runtime.photos.listing import list_photos
+
+    names: deque[str] = deque()
+
+    def photos() -> "Iterator[Photo | FlowerError]":
+        for name, photo in list_photos(options.photos):
+            names.append(name)
+            yield photo
+
+    status = EXIT_OK
+    progress = Progress(_counter(options), shown=not options.quiet)
+    if options.csv:
+        _print(csv_rows([CSV_COLUMNS]))
+    for _, answer in classifier.predict_many(photos(), top=options.top):
+        name = names.popleft()
+        progress.clear()
+        if isinstance(answer, FlowerError):
+            status = EXIT_FAILED
+            if not options.quiet:
+                _complain(answer)
+        else:
+            # Flushed one by one: whoever reads the pipe gets each answer as it comes.
+            _print(_formatted(name, answer, classifier, options))
+        progress.advance()
+    progress.clear()
+    return status
+
+
+def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
+    """Counts the photos, which takes a walk through all folders; None: they are too many."""
+    from runtime.photos.listing import list_photos
+
+    def count() -> int | None:
+        found = sum(1 for _ in itertools.islice(list_photos(options.photos), MAX_COUNTED))
+        return found if found < MAX_COUNTED else None
+
+    return count
+
+
+def _formatted(name: str, answer: "Answer", classifier: "FlowerClassifier", options: argparse.Namespace) -> str:
+    from runtime.command_line.answer_formats import as_csv, as_json, as_table
+
+    if options.json:
+        return as_json(name, answer)
+    return as_csv(name, answer) if options.csv else as_table(name, answer, len(classifier.classes))
+
+
+def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from runtime.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
+    from runtime.watching.watch import watch
+
+    folder = Path(options.watch)
+    if not folder.is_dir():
+        raise FlowerError(f"{folder}: no such folder to watch")
+    with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME) as answers:
+        if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
+            _complain(FlowerError(f"watching {folder}; answers go to {answers.path}; Ctrl-C ends it"))
+        for line in watch(classifier, folder, answers, options.top):
+            if not options.quiet:
+                _print(line)
+    return EXIT_OK
+
+
+def _print(text: str) -> None:
+    if sys.stdout is None:  # the caller closed it
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    # File names may hold bytes that are no text, and the output may know few letters.
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def _complain(error: FlowerError) -> None:
+    if sys.stderr is None:  # the caller closed it
+        return
+    from runtime.command_line.answer_formats import printable
+
+    print(f"flower-infer: {printable(str(error))}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Commands of ``python -m PACKAGE``: one without a name, and named subcommands, each with its own options only."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runtime.command_line.program import run_command
+from runtime.distribution import module_command
+
+
+@dataclass(frozen=True)
+class Command:
+    """The options and the work of one command."""
+
+    description: str
+    """One sentence for ``--help``."""
+    examples: str
+    """The end of the text of ``--help``."""
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+    """The work. ``options.command_line`` holds the whole command as text. Raises `FlowerError` for expected errors."""
+    interrupted: str = "nothing was written"
+    """What to tell the user after Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """A subcommand whose module is imported only when the subcommand is used."""
+
+    summary: str
+    """One line for the list of subcommands."""
+    load: Callable[[], Command]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything that ``python -m PACKAGE`` can run.
+
+    Args:
+        package: its name, for example ``export``.
+        default: the command that runs when the first argument is not the name of a subcommand.
+        subcommands: by name.
+    """
+
+    package: str
+    default: Command
+    subcommands: Mapping[str, LazyCommand] = field(default_factory=dict)
+
+    def parser(self, selected: str | None = None) -> argparse.ArgumentParser:
+        """Return the parser of the default command, with the subcommands listed.
+
+        Args:
+            selected: the subcommand that gets its options. The others stay empty, so that they are not imported.
+        """
+        parser = _parser(self._prog, self.default)
+        if self.subcommands:
+            group = parser.add_subparsers(title="subcommands", dest="subcommand", metavar="SUBCOMMAND", prog=self._prog)
+            for name, lazy in self.subcommands.items():
+                added = group.add_parser(name, help=lazy.summary)
+                if name == selected:
+                    lazy.load().add_arguments(added)
+        return parser
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """Parse ``arguments`` (by default those of the process), run the command, and return its exit status."""
+        _complete(self)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        name = given[0] if given and given[0] in self.subcommands else None
+        if name is None:
+            command, parser = self.default, self.parser()
+            options = parser.parse_args(given)
+            if getattr(options, "subcommand", None) is not None:
+                parser.error(f"{options.subcommand} must be the first argument; it takes its own options only")
+        else:
+            command = self.subcommands[name].load()
+            options = _parser(f"{self._prog} {name}", command).parse_args(given[1:])
+        options.command_line = shlex.join([*shlex.split(self._prog), *given])
+        return run_command(self.package, lambda: command.run(options), interrupted=command.interrupted)
+
+    @property
+    def _prog(self) -> str:
+        return module_command(self.package)
+
+
+def _parser(prog: str, command: Command) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=command.description,
+        epilog=command.examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(parser)
+    return parser
+
+
+def _complete(program: Program) -> None:
+    """Answer the shell's request for completions and exit, if this process was started for one.
+
+    argcomplete's protocol: the shell sets ``_ARGCOMPLETE`` and passes the unfinished command in ``COMP_LINE``.
+    """
+    if "_ARGCOMPLETE" not in os.environ:
+        return
+    import argcomplete
+
+    words = os.environ.get("COMP_LINE", "").split()
+    argcomplete.autocomplete(program.parser(next((word for word in words if word in program.subcommands), None)))

@@ -1,0 +1,33 @@
+"""The distribution: its version, the versions of its tools, and the names of its commands."""
+
+__version__ = "0.2.0"
+
+PACKAGE_PREFIX = __name__.removesuffix("runtime.distribution")
+"""``flower_edge.`` where the wheel is installed; empty in a checkout, whose packages have no common parent."""
+
+
+def module_command(package: str) -> str:
+    """The command that runs one of this project's packages, for messages to people.
+
+    Args:
+        package: ``finetune``, ``export`` or ``benchmarks``.
+
+    Returns:
+        ``python -m export`` in a checkout, ``python -m flower_edge.export`` where the wheel is installed.
+    """
+    return f"python -m {PACKAGE_PREFIX}{package}"
+
+
+def tool_versions(*distributions: str) -> dict[str, str]:
+    """Return the versions of this project, of Python and of the installed ``distributions``, to be recorded."""
+    # Imported here because these imports take longer than everything else that `flower-infer --version` needs.
+    import platform
+    from importlib import metadata
+
+    versions = {"flower-edge": __version__, "python": platform.python_version()}
+    for name in distributions:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

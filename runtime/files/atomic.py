@@ -1,0 +1,91 @@
+"""Writing files so that a reader sees the old content or the new, and never a half."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on a clean exit it becomes ``path``, on an error it disappears.
+
+    The content is flushed to the disk before the rename, so a power cut leaves one version or the other
+    (rename(2) is atomic within one file system).
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes files private; give the result the permissions that an ordinary open() would have given.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; on a clean exit it becomes ``path``, on an error it disappears.
+
+    What was at ``path`` is gone then, so ask first whether it may go. Between the two renames there is a moment without
+    any folder at ``path``, but never one with a half.
+    """
+    # Absolute, so that a relative path of one name, or one that ends in "..", has a name and a parent. A link stays,
+    # and what it leads to is replaced.
+    target = Path(path).resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    old = temporary.with_suffix(".old")
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with file.open("rb+") as opened:
+                    os.fsync(opened.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o777 & ~mask)
+        try:
+            if target.exists():
+                target.rename(old)
+            temporary.rename(target)
+        except BaseException:  # Ctrl-C, too, must not end with neither
+            if old.exists() and not target.exists():
+                old.rename(target)
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_leftovers(folder: str | os.PathLike[str], *names: str) -> None:
+    """Delete the temporary files that a killed process left in ``folder``, of files by these names (or patterns).
+
+    Nobody else may be writing files by these names there.
+    """
+    for name in names:
+        for path in Path(folder).glob(f".{name}.*.tmp"):
+            if path.is_file():
+                path.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write ``content`` to ``path`` atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | os.PathLike[str], content: str) -> None:
+    """Write ``content`` to ``path`` atomically, as UTF-8."""
+    write_bytes(path, content.encode())

@@ -1,0 +1,76 @@
+"""From an RGB photo to the network's input: the one preprocessing, for training's validation, calibration and serving.
+
+The network takes bytes. Mean and standard deviation are part of the exported graph (and of the wrapper that trains
+it), so the only thing that happens outside is geometry: the centre of the photo, resampled to a square.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from runtime.errors import ModelError
+from runtime.photos.open_photo import Photo, open_photo
+
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The rule that makes a photo into the network's input.
+
+    The names are timm's: the centred square whose side is ``crop_pct`` of the photo's shorter side is resampled to
+    ``size`` × ``size``. (With ``size=224, crop_pct=0.875`` that is "resize the shorter side to 256, crop 224 from
+    the centre", done in one step.) Pillow's filters widen when they shrink, so the result is antialiased.
+    """
+
+    size: int = 224
+    crop_pct: float = 0.875
+    interpolation: str = "bicubic"
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.size, int) and 8 <= self.size <= 2048):
+            raise ModelError(f"preprocessing: size must be 8 to 2048 pixels, not {self.size!r}")
+        if not (isinstance(self.crop_pct, int | float) and math.isfinite(self.crop_pct) and 0.1 <= self.crop_pct <= 1):
+            raise ModelError(f"preprocessing: crop_pct must be between 0.1 and 1, not {self.crop_pct!r}")
+        if self.interpolation not in FILTERS:
+            raise ModelError(f"preprocessing: interpolation must be one of {', '.join(FILTERS)}")
+
+    def __call__(self, photo: Photo) -> np.ndarray:
+        """Return ``photo`` as a uint8 array of shape (size, size, 3), RGB.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        # A JPEG is decoded at half, a quarter or an eighth where that still leaves twice the detail that is needed.
+        least_side = math.ceil(2 * self.size / self.crop_pct)
+        return self.crop(open_photo(photo, least_side=least_side))
+
+    def crop(self, image: Image.Image) -> np.ndarray:
+        """The geometry alone, for an image that is already upright RGB. Returns uint8 (size, size, 3)."""
+        width, height = image.size
+        side = min(width, height) * self.crop_pct
+        left, top = (width - side) / 2, (height - side) / 2
+        square = image.resize(
+            (self.size, self.size), FILTERS[self.interpolation], box=(left, top, left + side, top + side)
+        )
+        return np.array(square, dtype=np.uint8)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a checkpoint or a model file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """The inverse of `to_dict`.
+
+        Raises:
+            ModelError: unknown or impossible values.
+        """
+        try:
+            return cls(**values)
+        except TypeError:
+            raise ModelError(f"preprocessing: expected size, crop_pct and interpolation, not {values!r}") from None

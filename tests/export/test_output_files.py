@@ -1,0 +1,116 @@
+"""The files of one export: together, or not at all."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from export.command_line.main import main
+from export.files.manifest import NAME, read_manifest
+from export.files.output_files import write_together
+from runtime.files.atomic import atomic_file, atomic_folder, remove_leftovers
+from tests.samples.tiny_model import save_tiny_model
+
+OLD = {"flowers-a.onnx": b"old a", "flowers-b.onnx": b"old b", "flowers-c.ort": b"old c"}
+NEW = {name: content.replace(b"old", b"new") for name, content in OLD.items()}
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_full_disk_at_the_second_file_leaves_everything_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_together(tmp_path, OLD)
+    (tmp_path / NAME).write_text("0" * 64 + "  other.onnx\n" + (tmp_path / NAME).read_text())
+    before = contents_of(tmp_path)
+    written: list[int] = []
+    fsync = os.fsync
+
+    def full(file: int) -> None:
+        written.append(file)
+        if len(written) == 3:  # the manifest is the first of them
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(file)
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            write_together(tmp_path, NEW)
+    assert contents_of(tmp_path) == before
+    write_together(tmp_path, NEW)
+    assert {name: content for name, content in contents_of(tmp_path).items() if name != NAME} == NEW
+    assert read_manifest(tmp_path).keys() == {*NEW, "other.onnx"}
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2, 3])
+def test_an_export_killed_between_two_renames_leaves_whole_files(renames: int, tmp_path: Path) -> None:
+    write_together(tmp_path, OLD)
+    manifest = (tmp_path / NAME).read_bytes()
+    code = f"""
+import os, pathlib
+from export.files.output_files import write_together
+rename, done = pathlib.Path.replace, []
+def dying(path, target):
+    if len(done) == {renames}:
+        os._exit(9)
+    done.append(target)
+    return rename(path, target)
+pathlib.Path.replace = dying
+write_together(pathlib.Path({str(tmp_path)!r}), {NEW!r})
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+    found = contents_of(tmp_path)
+    names = list(NEW)
+    assert {name: found[name] for name in names} == {
+        name: (NEW if index < renames else OLD)[name] for index, name in enumerate(names)
+    }
+    assert found[NAME] == manifest
+    assert any(name.endswith(".tmp") for name in found)
+    with atomic_file(tmp_path / "last.pt") as others:  # a training in the same folder, at this moment
+        write_together(tmp_path, NEW)
+        assert {path.name for path in tmp_path.iterdir()} == {*NEW, NAME, others.name}
+
+
+def test_a_file_that_is_not_the_manifests_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = save_tiny_model(tmp_path / "first").read_bytes()
+    write_together(tmp_path / "out", {"flowers-a.onnx": first})
+    second = save_tiny_model(tmp_path / "second", architecture="new").read_bytes()
+    (tmp_path / "out" / "flowers-a.onnx").write_bytes(second)  # as after a kill before the manifest's rename
+    assert main(["--check", str(tmp_path / "out" / "flowers-a.onnx"), "--data", str(tmp_path / "none")]) == 1
+    assert "the export was broken off; do it again" in capsys.readouterr().out
+
+
+def test_a_folder_is_old_or_new_also_after_ctrl_c_and_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, link = tmp_path / "real", tmp_path / "link"
+    target.mkdir()
+    (target / "a").write_text("old")
+    link.symlink_to(target)
+    rename = Path.rename
+
+    def interrupted(path: Path, to: Path) -> Path:
+        if path.suffix == ".tmp":
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt), atomic_folder(link) as folder:
+            (folder / "a").write_text("new")
+    assert (link / "a").read_text() == "old"
+    with atomic_folder(link) as folder:
+        (folder / "a").write_text("new")
+    assert (target / "a").read_text() == "new"
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
+
+
+def test_only_files_by_these_names_are_leftovers(tmp_path: Path) -> None:
+    for name in (".best.pt.x1.tmp", ".flowers-a.onnx.x2.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / ".best.pt.folder.tmp").mkdir()
+    remove_leftovers(tmp_path, "best.pt")
+    assert {path.name for path in tmp_path.iterdir()} == {".flowers-a.onnx.x2.tmp", ".best.pt.folder.tmp"}

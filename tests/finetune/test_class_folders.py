@@ -1,0 +1,68 @@
+"""Class-named folders: anybody's photographs as a data set."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.data.dataset import is_dataset, read_split
+from finetune.data.split import DataError, join_splits
+from tests.samples.drawn_flowers import draw_flower
+
+
+def draw_folders(root: Path, counts: dict[str, int]) -> Path:
+    """``root/CLASS/N.jpg``: as many drawn flowers a class as ``counts`` says."""
+    random = np.random.default_rng(0)
+    for kind, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            draw_flower(kind, random, 72).save(root / name / f"{number}.jpg")
+    return root
+
+
+def test_photographs_in_folders_are_split_the_same_way_every_time(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {"tulip": 20, "aster": 3})
+    (data / ".hidden").mkdir()
+    (data / "aster" / "notes.txt").write_text("not a photograph")
+    assert is_dataset(data)
+    splits = {name: read_split(data, name) for name in ("train", "val", "test")}
+    assert {name: len(split) for name, split in splits.items()} == {"train": 17, "val": 3, "test": 3}
+    assert splits["train"].classes == ("aster", "tulip")
+    for split in splits.values():
+        assert [path.parent.name for path in split.paths] == [split.classes[label] for label in split.labels]
+    paths = [path for split in splits.values() for path in split.paths]
+    assert len(set(paths)) == 23
+    draw_flower(0, np.random.default_rng(1), 72).save(data / "tulip" / "new.jpg")
+    again = {path for name in splits for path in read_split(data, name).paths if name == "train"}
+    assert len(again & set(splits["train"].paths)) >= 15
+
+
+def test_splits_may_have_folders_of_their_own(tmp_path: Path) -> None:
+    for name, count in (("train", 5), ("val", 2)):
+        draw_folders(tmp_path / name, {"tulip": count, "aster": count})
+    assert [len(read_split(tmp_path, name)) for name in ("train", "val")] == [10, 4]
+    with pytest.raises(DataError, match="test: no photographs"):
+        read_split(tmp_path, "test")
+    draw_folders(tmp_path / "test", {"rose": 2})
+    with pytest.raises(DataError, match="rose: this class is not in"):
+        read_split(tmp_path, "test")
+
+
+def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="2 photographs cannot be split"):
+        read_split(draw_folders(tmp_path / "few", {"tulip": 2, "aster": 9}), "train")
+    with pytest.raises(DataError, match="one class alone"):
+        read_split(draw_folders(tmp_path / "one", {"tulip": 9}), "train")
+    (tmp_path / "empty").mkdir()
+    assert not is_dataset(tmp_path / "empty")
+    with pytest.raises(DataError, match="class-named folders"):
+        read_split(tmp_path / "empty", "train")
+
+
+def test_splits_join(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {"tulip": 10, "aster": 10})
+    train, val = read_split(data, "train"), read_split(data, "val")
+    both = join_splits([train, val])
+    assert both.name == "train+val"
+    assert both.paths == train.paths + val.paths
+    assert both.labels.tolist() == [*train.labels, *val.labels]

@@ -1,0 +1,99 @@
+"""Oxford's layout on disk, whole and broken."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from finetune.data.dataset import read_split
+from finetune.data.oxford import CLASSES
+from finetune.data.split import DataError
+from tests.samples.drawn_flowers import draw_dataset
+
+
+@pytest.fixture
+def copy(dataset: Path, tmp_path: Path) -> Path:
+    """A copy of the drawn data set's folder that a test may break."""
+    shutil.copytree(dataset, tmp_path / "copy")
+    return tmp_path / "copy" / "flowers-102"
+
+
+def test_the_splits_are_what_the_files_say(dataset: Path) -> None:
+    train, val, test = (read_split(dataset, name) for name in ("train", "val", "test"))
+    assert (len(train), len(val), len(test)) == (24, 12, 12)
+    assert train.classes == CLASSES[:4]
+    assert np.bincount(train.labels).tolist() == [6] * 4
+    assert train.paths[0].name == "image_00001.jpg"
+    assert not set(train.paths) & set(val.paths) | set(val.paths) & set(test.paths)
+
+
+def test_three_files_say_the_same_as_one(dataset: Path, tmp_path: Path) -> None:
+    other = draw_dataset(tmp_path, three_files=True)
+    for name in ("train", "val", "test"):
+        one, three = read_split(dataset, name), read_split(other / "flowers-102", name)
+        assert [path.name for path in one.paths] == [path.name for path in three.paths]
+        assert np.array_equal(one.labels, three.labels)
+        assert one.digest() == three.digest()
+
+
+def test_there_are_102_names() -> None:
+    assert len(set(CLASSES)) == 102
+    assert (CLASSES[0], CLASSES[-1]) == ("pink primrose", "blackberry lily")
+
+
+def test_missing_images_are_an_error_unless_declared(copy: Path) -> None:
+    test = read_split(copy, "test")
+    for path in test.paths[4:]:
+        path.unlink()
+    with pytest.raises(DataError, match="8 of the 12 test images are missing"):
+        read_split(copy, "test")
+    (copy / "test-sample.txt").write_text("".join(f"{path.name}\n" for path in test.paths[:4]))
+    sample = read_split(copy, "test")
+    assert sample.paths == test.paths[:4]
+    assert sample.describe() == "test (4 of 12 images)"
+
+
+def test_the_digest_changes_with_any_image(copy: Path) -> None:
+    split = read_split(copy, "val")
+    before = split.digest()
+    content = bytearray(split.paths[3].read_bytes())
+    content[-3] ^= 1
+    split.paths[3].write_bytes(content)
+    assert split.digest() != before
+
+
+def test_a_part_of_a_split_covers_its_classes(dataset: Path) -> None:
+    part = read_split(dataset, "train").head(4)
+    assert sorted(part.labels) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda f: (f / "imagelabels.mat").unlink(), "no Oxford 102 Flowers here"),
+        (lambda f: (f / "imagelabels.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(500)), "not a readable .mat"),
+        (lambda f: (f / "imagelabels.mat").write_bytes(bytes(2 * 1024**2)), "larger"),
+        (lambda f: savemat(f / "imagelabels.mat", {"labels": [[1, 2, 103]]}), "labels must be 1 to 102"),
+        (lambda f: savemat(f / "imagelabels.mat", {"labels": [[0, 1, 2]]}), "labels must be 1 to 102"),
+        (lambda f: savemat(f / "imagelabels.mat", {"labels": [[1.5, 2]]}), "whole numbers"),
+        (lambda f: savemat(f / "imagelabels.mat", {"labels": ["rose"]}), "no numbers"),
+        (lambda f: (f / "setid.mat").unlink(), "trnid.mat: missing"),
+        (lambda f: savemat(f / "setid.mat", {"trnid": [[1]], "valid": [[2]]}), "no numbers called 'tstid'"),
+        (lambda f: savemat(f / "setid.mat", {"trnid": [[1]], "valid": [[2]], "tstid": [[999]]}), "names image 999"),
+        (lambda f: savemat(f / "setid.mat", {"trnid": [[0]], "valid": [[2]], "tstid": [[3]]}), "count from 1"),
+        (
+            lambda f: savemat(f / "setid.mat", {"trnid": [[1]], "valid": [[1]], "tstid": [[3]]}),
+            "both the train and the val",
+        ),
+        (lambda f: savemat(f / "setid.mat", {"trnid": [[1, 1]], "valid": [[2]], "tstid": [[3]]}), "twice"),
+        (lambda f: (f / "test-sample.txt").write_text("nothing.jpg"), "lists no image"),
+    ],
+    ids=range(14),
+)
+def test_a_broken_data_set_is_refused_in_words(break_it, words: str, copy: Path) -> None:  # type: ignore[no-untyped-def]
+    break_it(copy)
+    with pytest.raises(DataError, match=words) as caught:
+        read_split(copy, "test")
+    assert "\n" not in str(caught.value)

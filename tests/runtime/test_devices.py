@@ -1,0 +1,93 @@
+"""Devices, and the threads that a network gets on the processor."""
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from runtime import DeviceError, FlowerClassifier
+from runtime.command_line.flower_infer import DEVICE_NAMES
+from runtime.inference.cpu_threads import default_threads, physical_cores, processor_time_limit
+from runtime.inference.devices import DEVICES, NAMES, candidate_devices, providers_for
+from tests.samples.tiny_model import save_tiny_model
+
+CPU, CUDA = DEVICES["cpu"].provider, DEVICES["cuda"].provider
+
+
+def built_for(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """As if the installed onnxruntime had these."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [DEVICES[name].provider for name in names])
+
+
+def test_the_command_knows_the_same_names() -> None:
+    assert DEVICE_NAMES == NAMES
+
+
+def test_auto_tries_the_best_first_and_the_processor_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    built_for(monkeypatch, "tensorrt", "cuda", "cpu")
+    assert [device.name for device in candidate_devices("auto")] == ["cuda", "cpu"]
+    built_for(monkeypatch, "cpu")
+    assert [device.name for device in candidate_devices("auto")] == ["cpu"]
+
+
+def test_what_a_device_lacks_falls_to_those_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    built_for(monkeypatch, "tensorrt", "cuda", "cpu")
+    assert providers_for(DEVICES["cpu"]) == [CPU]
+    assert providers_for(DEVICES["tensorrt"]) == [DEVICES["tensorrt"].provider, CUDA, CPU]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("cuda", "onnxruntime-gpu"), ("qnn", "onnxruntime-qnn"), ("oven", "one of")]
+)
+def test_a_device_that_is_not_there_is_refused_with_what_to_install(
+    name: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built_for(monkeypatch, "cpu")
+    with pytest.raises(DeviceError, match=words):
+        candidate_devices(name)
+
+
+def test_a_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This onnxruntime has none, and so stands for one whose driver is missing."""
+    model = save_tiny_model(tmp_path / "tiny.onnx")
+    if CUDA in onnxruntime.get_available_providers():
+        pytest.skip("there is a GPU")
+    built_for(monkeypatch, "cuda", "cpu")
+    classifier = FlowerClassifier(model)
+    assert (classifier.device, classifier.passed_over) == ("cpu", ("cuda",))
+    with pytest.raises(DeviceError, match="could not be started"):
+        FlowerClassifier(model, device="cuda")
+
+
+def test_two_hardware_threads_of_a_core_count_once(tmp_path: Path) -> None:
+    for processor, siblings in enumerate(("0,2", "1,3", "0,2", "1,3")):
+        folder = tmp_path / f"cpu{processor}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(siblings + "\n")
+    assert physical_cores({0, 1, 2, 3}, tmp_path) == 2
+    assert physical_cores({0, 2}, tmp_path) == 1
+    assert physical_cores({7, 8}, tmp_path) == 2  # of which the system says nothing
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "limit"),
+    [
+        ("0::/a/b\n", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000"}, 1.5),
+        ("0::/\n", {"cpu.max": "max 100000"}, float("inf")),
+        ("0::/../../host\n", {"cpu.max": "50000 100000"}, 0.5),
+        ("3:cpu,cpuacct:/x\n", {"cpu/x/cpu.cfs_quota_us": "200000", "cpu/x/cpu.cfs_period_us": "100000"}, 2.0),
+        ("3:cpu,cpuacct:/x\n", {"cpu/x/cpu.cfs_quota_us": "-1", "cpu/x/cpu.cfs_period_us": "100000"}, float("inf")),
+        ("nonsense\n", {}, float("inf")),
+    ],
+)
+def test_limits_of_control_groups(membership: str, files: dict[str, str], limit: float, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    (tmp_path / "membership").write_text(membership)
+    assert processor_time_limit(tmp_path, tmp_path / "membership") == limit
+
+
+def test_a_container_with_half_a_processor_gets_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.inference.cpu_threads.processor_time_limit", lambda: 0.5)
+    assert default_threads() == 1

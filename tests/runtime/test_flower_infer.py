@@ -1,0 +1,293 @@
+"""The command ``flower-infer``."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime.command_line.flower_infer import main
+from runtime.command_line.progress import Progress
+from runtime.distribution import __version__
+from tests.samples.tiny_model import save_tiny_model
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(save_tiny_model(tmp_path / "tiny.onnx"))
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> Path:
+    path = tmp_path / "red.png"
+    Image.new("RGB", (30, 20), (250, 20, 10)).save(path)
+    return path
+
+
+def test_a_table_for_people(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", model, "--top", "2", str(red)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(red)
+    assert lines[1].split()[:2] == ["red", "100.0%"]
+    assert len(lines) == 3
+
+
+def test_json_for_programs(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", model, "--json", str(red), str(red)]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["photo"] for answer in answers] == [str(red)] * 2
+    assert [p["label"] for p in answers[0]["predictions"]] == ["red", "green", "blue"]
+    assert sum(p["probability"] for p in answers[0]["predictions"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_folder_stands_for_the_photos_below_it(
+    model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for name in ("b.PNG", "a.png", "deep/c.png", ".hidden.png", ".hidden/d.png", "notes.txt"):
+        shutil.copy(red, folder / name)
+    (folder / "loop").symlink_to(folder)
+    assert main(["--model", model, "--json", str(folder)]) == 0
+    names = [json.loads(line)["photo"] for line in capsys.readouterr().out.splitlines()]
+    assert names == [str(folder / name) for name in ("a.png", "b.PNG", "deep/c.png")]
+
+
+def test_standard_input(
+    model: str, red: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(red.read_bytes())))
+    assert main(["--model", model, "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["photo"] == "-"
+
+
+def test_good_photos_are_answered_beside_bad_ones(
+    model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    bad = [str(tmp_path / "text.jpg"), str(tmp_path / "empty"), str(tmp_path / "missing\n.jpg"), "long" * 99]
+    bad += ["", "https://flowers.example/rose.jpg"]
+    assert main(["--model", model, "--json", *bad, str(red)]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["photo"] == str(red)
+    complaints = captured.err.splitlines()
+    assert len(complaints) == 6
+    assert all(line.startswith("flower-infer: ") for line in complaints)
+
+
+@pytest.mark.parametrize("arguments", [["--model", "nowhere.onnx", "x.jpg"], ["--device", "cuda", "x.jpg"]])
+def test_a_model_or_device_that_is_not_there(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--top", "0", "x.jpg"], ["--threads", "many", "x.jpg"], ["--threads", "-1", "x.jpg"]]
+)
+def test_wrong_usage(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def infer(*arguments: str | bytes, **options: object) -> subprocess.CompletedProcess[bytes]:
+    """The command as its users start it, in a process of its own."""
+    command = [sys.executable, "-m", "runtime", *arguments]
+    return subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120, **options)
+
+
+def test_it_keeps_to_itself(model: str, red: Path, tmp_path: Path) -> None:
+    """Nothing in the user's home, and so nothing gathered to be sent."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
+    assert infer("--model", model, str(red), env={**environment, "HOME": str(home)}).returncode == 0
+    assert list(home.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "words"),
+    [("- <&-", 1, b"standard input is closed"), ("{red} >/dev/full", 1, b"cannot be written"), ("{red} >&-", 0, b"")],
+)
+def test_standard_streams_that_are_closed_or_full(
+    redirection: str, status: int, words: bytes, model: str, red: Path
+) -> None:
+    command = f"{sys.executable} -m runtime --model {model} {redirection.format(red=red)}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
+    assert result.returncode == status
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) <= 1
+
+
+def test_complaints_go_nowhere_else_when_standard_error_is_closed(model: str, red: Path, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m runtime --model {model} --json {red} {tmp_path}/missing.jpg 2>&-"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
+    assert result.returncode == 1
+    assert [json.loads(line)["photo"] for line in result.stdout.splitlines()] == [str(red)]
+
+
+def test_version() -> None:
+    assert infer("--version").stdout.decode().split() == ["flower-infer", __version__]
+
+
+def test_a_reader_that_goes_away_is_no_error(model: str, red: Path) -> None:
+    command = f"{sys.executable} -m runtime --model {model} --json {f'{red} ' * 200} | head -n 1"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
+    assert len(result.stdout.splitlines()) == 1
+    assert result.stderr == b""
+
+
+def test_names_that_are_not_text(model: str, red: Path, tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    shutil.copy(red, odd)
+    for mode in (["--json"], []):
+        for encoding in ("utf-8", "ascii"):
+            result = infer("--model", model, *mode, odd, env={**os.environ, "PYTHONIOENCODING": encoding})
+            assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_the_model_inside_answers_a_photo_of_no_special_size(tmp_path: Path) -> None:
+    path = tmp_path / "grey.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (33, 1000), dtype=np.uint8)).save(path)
+    result = infer("--json", str(path))
+    assert result.returncode == 0, result.stderr
+    assert len(json.loads(result.stdout)["predictions"]) == 5
+
+
+def test_csv_for_spreadsheets(model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = tmp_path / 'a "red",\nflower.png'
+    shutil.copy(red, odd)
+    assert main(["--model", model, "--csv", "--top", "2", str(odd), str(red)]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["photo"], row["rank"], row["label"]) for row in rows] == [
+        (str(odd), "1", "red"), (str(odd), "2", "green"), (str(red), "1", "red"), (str(red), "2", "green"),
+    ]  # fmt: skip
+    assert float(rows[0]["probability"]) > 0.99
+    assert rows[0]["uncertain"] == "false"
+
+
+def test_an_uncertain_answer_says_so(red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shy = str(save_tiny_model(tmp_path / "shy.onnx", threshold=0.99, temperature=20.0))
+    assert main(["--model", shy, str(red)]) == 0
+    assert "not sure: perhaps no flower, or none of the 3 " in capsys.readouterr().out
+    assert main(["--model", shy, "--json", str(red)]) == 0
+    assert json.loads(capsys.readouterr().out)["uncertain"] is True
+
+
+def test_quiet_leaves_the_answers_alone(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", model, "--quiet", "nowhere.jpg", str(red)]) == 1
+    captured = capsys.readouterr()
+    assert (captured.err, captured.out.splitlines()[0]) == ("", str(red))
+
+
+def test_patterns_that_the_shell_left(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (red.parent / "deep").mkdir()
+    shutil.copy(red, red.parent / "deep" / "other.png")
+    assert main(["--model", model, "--json", f"{red.parent}/**/*.png", f"{red.parent}/*.gif"]) == 1
+    captured = capsys.readouterr()
+    names = [json.loads(line)["photo"] for line in captured.out.splitlines()]
+    assert names == [f"{red.parent}/deep/other.png", str(red)]
+    assert "no file fits" in captured.err
+
+
+def test_what_the_model_and_onnxruntime_say(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", model, "--info"]) == 0
+    assert "3: red, green, blue" in capsys.readouterr().out
+    assert main(["--model", model, "--info", "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert (info["classes"], info["preprocessing"]["size"]) == (["red", "green", "blue"], 16)
+    assert main(["--list-devices"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith("cpu")).split()[1] == "yes"
+    assert next(line for line in lines if line.startswith("nnapi")).split()[1] == "no"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--info", "x.jpg"], ["--watch", "a", "x.jpg"], ["--json", "--csv", "x.jpg"], ["--output", "o", "x"]]
+)
+def test_things_that_do_not_go_together(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_a_bar_on_a_terminal_and_nowhere_else() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, total, shown in ((Terminal(), 2, True), (Terminal(), 1, False), (io.StringIO(), 2, False)):
+        progress = Progress(lambda total=total: total, stream=stream)  # type: ignore[misc]
+        assert ("0 of 2 photos" in stream.getvalue()) is shown
+        for _ in range(2):  # whatever is written in between, the line is there again at once
+            progress.clear()
+            progress.advance()
+        assert ("2 of 2 photos" in stream.getvalue().rpartition("\r")[2]) is shown
+        assert bool(stream.getvalue()) is shown
+
+
+def test_help_and_version_load_no_library() -> None:
+    code = (
+        "import sys; from runtime.command_line.flower_infer import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: print(sorted({'numpy', 'PIL', 'onnxruntime'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def heed_interrupts() -> None:
+    """In a child: tests that were started in the background ignore Ctrl-C, and so would it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+INTERRUPTED_AT_IMPORT = """
+import builtins, os, runpy, signal, sys
+moment, sys.argv, real = sys.argv[1], sys.argv[1:], builtins.__import__
+def importing(name, *rest, **more):
+    if name == moment:
+        builtins.__import__ = real
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(name, *rest, **more)
+builtins.__import__ = importing
+runpy.run_module("runtime", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    "moment", ["argparse", "numpy", "onnxruntime", "onnxruntime.capi", "runtime.command_line.progress"]
+)
+def test_ctrl_c_while_it_starts(moment: str, model: str, red: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_AT_IMPORT, moment, "--model", model, str(red)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, preexec_fn=heed_interrupts)
+    assert result.returncode in (130, -signal.SIGINT)
+    assert (result.stdout, result.stderr) == (b"", b"")
+
+
+def test_ctrl_c_keeps_the_answers_so_far(model: str, red: Path) -> None:
+    command = [sys.executable, "-m", "runtime", "--model", model, "--json", *[str(red)] * 5000]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # Unbuffered: communicate() does not know of what readline() has read beyond the line.
+    with subprocess.Popen(command, cwd=ROOT, bufsize=0, **pipes, preexec_fn=heed_interrupts) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (130, b"")
+    lines = [first, *rest.splitlines()]
+    assert len(lines) < 5000
+    assert {json.loads(line)["photo"] for line in lines} == {str(red)}

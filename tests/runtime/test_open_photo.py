@@ -1,0 +1,191 @@
+"""Photos of every kind, sound and broken."""
+
+import contextlib
+import io
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from runtime.errors import PhotoError
+from runtime.photos.formats import FORMATS
+from runtime.photos.open_photo import open_photo
+
+
+def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def halves(left: tuple[int, int, int], right: tuple[int, int, int], size: tuple[int, int] = (40, 20)) -> Image.Image:
+    """A picture whose left and right half have one colour each."""
+    image = Image.new("RGB", size, left)
+    image.paste(right, (size[0] // 2, 0, *size))
+    return image
+
+
+RED, BLUE = (250, 10, 10), (10, 10, 250)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "red_at"),
+    [
+        (1, (40, 20), (5, 10)),
+        (2, (40, 20), (35, 10)),
+        (3, (40, 20), (35, 10)),
+        (4, (40, 20), (5, 10)),
+        (5, (20, 40), (10, 5)),
+        (6, (20, 40), (10, 5)),
+        (7, (20, 40), (10, 35)),
+        (8, (20, 40), (10, 35)),
+    ],
+)
+def test_exif_orientation_is_obeyed(orientation: int, size: tuple[int, int], red_at: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(halves(RED, BLUE), "JPEG", exif=exif, quality=95, subsampling=0)
+    image = open_photo(content)
+    assert image.size == size
+    assert image.getpixel(red_at)[0] > 200
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "RGBA", "LA", "YCbCr", "HSV", "I", "F", "I;16"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    grey = Image.fromarray(np.full((8, 12), 128, dtype=np.uint8))
+    if mode == "I;16":
+        image = Image.fromarray(np.full((8, 12), 128 * 257, dtype=np.uint16))
+    elif mode == "I":
+        image = Image.fromarray(np.full((8, 12), 128 * 257, dtype=np.int32))
+    elif mode == "F":
+        image = Image.fromarray(np.full((8, 12), 0.5, dtype=np.float32))
+    else:
+        image = grey.convert("RGB").convert(mode, palette=Image.Palette.ADAPTIVE)
+    result = open_photo(image)
+    assert (result.mode, result.size) == ("RGB", (12, 8))
+    if mode != "1":  # one bit is dithered
+        assert np.abs(np.asarray(result).astype(int) - 128).max() <= 3
+
+
+def test_sixteen_bit_png_is_scaled_not_clipped() -> None:
+    ramp = np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8)
+    result = np.asarray(open_photo(encoded(Image.fromarray(ramp), "PNG")))[..., 0]
+    assert np.abs(result - ramp / 257).max() <= 1
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF"])
+def test_transparent_parts_lie_on_white(form: str) -> None:
+    image = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    image.paste((250, 10, 10, 255), (0, 0, 8, 16))
+    result = open_photo(encoded(image, form, **({"lossless": True} if form == "WEBP" else {})))
+    assert result.getpixel((12, 8)) == (255, 255, 255)
+    assert result.getpixel((3, 8))[0] > 240
+
+
+def test_animation_gives_its_first_frame() -> None:
+    content = encoded(
+        Image.new("RGB", (9, 9), RED), "GIF", save_all=True, append_images=[Image.new("RGB", (9, 9), BLUE)]
+    )
+    assert open_photo(content).getpixel((4, 4))[0] > 240
+
+
+def test_every_way_to_give_a_photo(photo: Path) -> None:
+    expected = np.asarray(open_photo(photo))
+    with photo.open("rb") as file:
+        same = [str(photo), photo.read_bytes(), file, Image.open(photo), expected]
+        for way in same[:2] + same[3:]:
+            assert np.array_equal(np.asarray(open_photo(way)), expected)
+        file.seek(0)
+        assert np.array_equal(np.asarray(open_photo(file)), expected)
+
+
+def test_large_jpeg_is_decoded_at_reduced_scale() -> None:
+    content = encoded(Image.new("RGB", (1600, 1200), RED), "JPEG")
+    assert open_photo(content, least_side=300).size == (400, 300)
+    assert open_photo(content, least_side=301).size == (800, 600)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
+def test_what_lies_around_a_jpeg_is_not_taken_for_its_scans(options: dict[str, bool]) -> None:
+    content = encoded(Image.new("RGB", (64, 48), RED), "JPEG", **options)
+    thumbnails = b"\xff\xe1" + struct.pack(">H", 2 + 400) + b"\xff\xda" * 200
+    film = b"\xff\xda\0\x08" * 1000
+    assert open_photo(content[:2] + thumbnails + content[2:] + film).size == (64, 48)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that promises width × height pixels in a few bytes."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"I am no picture at all.", "not a photo"),
+        (b"\x00\x00\x00\x18ftypheic" + bytes(64), "HEIC"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a photo"),
+        (encoded(Image.new("RGB", (64, 64), RED), "JPEG")[:300], "damaged"),
+        (bomb(12_000, 12_000), "megapixels"),
+        (bomb(50_000, 50_000), "megapixels"),
+        (bomb(300, 300), "damaged"),
+    ],
+    ids=["empty", "text", "heic", "postscript", "truncated", "144 MP", "bomb", "no data"],
+)
+def test_what_is_no_photo_is_refused_in_words(content: bytes, words: str) -> None:
+    with pytest.raises(PhotoError, match=words) as caught:
+        open_photo(content)
+    assert "\n" not in str(caught.value)
+
+
+def test_paths_that_hold_no_photo(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="no such file"):
+        open_photo(tmp_path / "missing.jpg")
+    with pytest.raises(PhotoError, match=r"folder|not a file"):
+        open_photo(tmp_path)
+    with pytest.raises(PhotoError, match="cannot be read"):
+        open_photo("a\0b.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(PhotoError, match="not a file"):
+        open_photo(tmp_path / "pipe.jpg")
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
+)
+def test_arrays_of_other_shapes_or_types_are_refused(array: np.ndarray) -> None:
+    with pytest.raises(PhotoError):
+        open_photo(array)
+
+
+def test_the_callers_image_is_left_alone() -> None:
+    image = Image.new("RGB", (5, 5), RED)
+    copy = open_photo(image)
+    copy.putpixel((0, 0), BLUE)
+    assert image.getpixel((0, 0)) == RED
+
+
+@settings(max_examples=150)
+@given(data=st.data(), form=st.sampled_from([f for f in FORMATS if f != "AVIF"]))
+def test_damaged_files_give_a_picture_or_a_photo_error(data: st.DataObject, form: str) -> None:
+    """Whatever is done to a sound file, nothing but a PhotoError comes out."""
+    content = bytearray(encoded(halves(RED, BLUE), form))
+    for _ in range(data.draw(st.integers(0, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(content)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with contextlib.suppress(PhotoError):
+            assert open_photo(bytes(content[:cut] if data.draw(st.booleans()) else content)).mode == "RGB"

@@ -1,0 +1,108 @@
+"""Decoding beside the network."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.errors import FlowerError, PhotoError
+from runtime.photos.prefetch import PrefetchDecoder
+
+
+def taken(ahead: PrefetchDecoder[int, int], limit: int = 3) -> list[tuple[int, object]]:
+    found = []
+    while part := ahead.take(limit):
+        assert len(part) <= limit
+        found += part
+    return found
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 9), st.integers(1, 5), st.booleans())
+def test_results_keep_their_order(count: int, threads: int, depth: int, limit: int, in_turns: bool) -> None:
+    ahead = PrefetchDecoder(
+        range(count), lambda number: number * number, threads=threads, depth=depth, in_turns=in_turns
+    )
+    assert taken(ahead, limit) == [(number, number * number) for number in range(count)]
+
+
+def test_an_endless_source_is_not_run_ahead_of_by_more_than_the_depth() -> None:
+    asked: list[int] = []
+    enough = threading.Event()
+
+    def source() -> Iterator[int]:
+        for number in itertools.count():
+            asked.append(number)
+            if number == 4:
+                enough.set()
+            yield number
+
+    ahead = PrefetchDecoder(source(), lambda number: number, threads=3, depth=5)
+    assert enough.wait(10)
+    assert ahead.take(1) == [(0, 0)]
+    ahead.close()
+    for thread in ahead._threads:
+        thread.join(10)
+    assert len(asked) <= 6
+
+
+def test_in_turns_nothing_is_begun_while_results_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.photos.prefetch.PATIENCE", 60)  # a busy machine must not look like a source that waits
+    asked: list[int] = []
+    source = (asked.append(number) or number for number in itertools.count())
+    ahead = PrefetchDecoder(source, lambda number: number, threads=3, depth=4, in_turns=True)
+    begun = []
+    for limit in (2, 1, 1, 2):
+        found = ahead.take(limit)
+        assert len(found) == limit
+        begun.append(len(asked))
+    ahead.close()
+    assert begun == [4, 4, 4, 8]
+
+
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_what_is_ready_is_taken_while_the_source_waits(in_turns: bool) -> None:
+    more = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 1
+        more.wait(10)
+        yield 2
+
+    ahead = PrefetchDecoder(source(), lambda number: number, threads=2, depth=8, in_turns=in_turns)
+    assert ahead.take(8) == [(1, 1)]
+    more.set()
+    assert ahead.take(8) == [(2, 2)]
+    assert ahead.take(8) == []
+
+
+def test_errors_of_photos_keep_their_place_and_others_end_it() -> None:
+    def decode(number: int) -> int:
+        if number == 1:
+            raise PhotoError("damaged")
+        if number == 3:
+            raise ZeroDivisionError
+        return number
+
+    ahead = PrefetchDecoder(range(9), decode, threads=2, depth=4)
+    found: list[tuple[int, int | FlowerError]] = []
+    while len(found) < 3:
+        found += ahead.take(2)
+    with pytest.raises(ZeroDivisionError):
+        ahead.take(2)
+    assert [number for number, _ in found] == [0, 1, 2]
+    assert isinstance(found[1][1], PhotoError)
+
+
+def test_an_error_of_the_source_comes_after_what_it_gave() -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        raise KeyError("camera")
+
+    ahead = PrefetchDecoder(source(), lambda number: number, threads=2, depth=4)
+    assert ahead.take(4) == [(1, 1)]
+    with pytest.raises(KeyError):
+        ahead.take(4)
