@@ -1,10 +1,14 @@
-"""TODO from runtime.command_line.program."""
+"""Argument types and options that several command lines share."""
 
 import argparse
+from pathlib import Path
+
+DEFAULT_DATA = Path("data")
+"""Where ``--data`` looks unless the user names a folder."""
 
 
 def positive_int(text: str) -> int:
-    """An argparse type: a whole number from 1 up."""
+    """Convert an argument to a whole number of at least 1 (an argparse type)."""
     try:
         number = int(text)
     except ValueError:
@@ -15,5 +19,43 @@ def positive_int(text: str) -> int:
 
 
 def whole_number(text: str) -> int:
-    """An argparse type: a whole number from 0 up."""
+    """Convert an argument to a whole number of at least 0 (an argparse type)."""
     return 0 if text == "0" else positive_int(text)
+
+
+def add_data_argument(parser: argparse._ActionsContainer, *, note: str = "") -> None:
+    """Add ``--data DIR``, the data set.
+
+    Args:
+        parser: a parser or a group of one.
+        note: what the help says after "the data set".
+    """
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=DEFAULT_DATA,
+        metavar="DIR",
+        help=f"the data set{note} (default: %(default)s)",
+    )
+
+
+def add_model_argument(parser: argparse._ActionsContainer, default: Path) -> None:
+    """Add ``--model FILE``, a finished model file.
+
+    Args:
+        parser: a parser or a group of one.
+        default: the model file inside the package.
+    """
+    parser.add_argument("--model", type=Path, default=default, metavar="FILE", help="(default: the model inside)")
+
+
+def add_threads_argument(parser: argparse._ActionsContainer, default: int) -> None:
+    """Add ``--threads N``, the CPU threads of the network.
+
+    Args:
+        parser: a parser or a group of one.
+        default: the number of cores that this process may use.
+    """
+    parser.add_argument(
+        "--threads", type=positive_int, default=default, metavar="N", help="CPU threads (default: all cores allowed)"
+    )

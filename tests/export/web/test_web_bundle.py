@@ -85,7 +85,7 @@ def test_hostile_archives_are_refused(
         read_files(tgz(tmp_path / "a.tgz", members), ("a",))
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"\x1f\x8b\x08", gzip.compress(b"no tar" * 100)])
+@pytest.mark.parametrize("content", [b"", b"text", b"\x1f\x8b\x08", gzip.compress(b"no tar" * 100, mtime=0)])
 def test_what_is_no_archive_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.tgz").write_bytes(content)
     with pytest.raises(NpmError, match=r"a\.tgz"):
