@@ -1,58 +1,81 @@
-# make demo       name the flower in a photograph, with the model inside
-# make test       formatting, types and tests
-# make test-slow  the tests that take minutes: a run killed twenty times
-# make pipeline   DATA=… WEIGHTS=…   fine-tune, export and report on a short schedule
-# make clean      remove what demo and test made
+# make demo         name the flower in a photograph, with the model inside
+# make test         formatting, types and tests
+# make test-slow    the tests that take minutes: killed training runs, the wheel and the sdist in fresh environments
+# make test-oldest  the runtime's tests with the oldest versions of its dependencies
+# make coverage     the share of branches that `make test` runs
+# make pipeline     DATA=… WEIGHTS=…   fine-tune, export and report on a short schedule
+# make clean        remove what the targets above made
 
 PYTHON ?= python3
 DEMO := .venv/demo
 DEV := .venv/dev
+OLDEST := .venv/oldest
+JAVASCRIPT := tests/export/web/javascript
 DATA ?= data
 OUTPUT ?= runs/pipeline
-# A few epochs on small crops: minutes, not the recipe behind the model inside (that is the default without options).
+# A few epochs on small crops, which take minutes. The model inside was made by the default recipe instead.
 SCHEDULE ?= --epochs 3 --size 128
 CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
   'Python 3.11 or newer is needed: make PYTHON=python3.12 …')"
-PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INSTALL := -m pip --disable-pip-version-check install --quiet
+PIP := $(INSTALL) --constraint constraints.txt
+# Two worker processes. Each computes in one thread, so that they do not compete for the same two cores.
+PYTEST := env OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile
+PHOTO = flower.jpg
 
-.PHONY: demo test test-slow pipeline clean
+.PHONY: demo test test-slow test-oldest coverage pipeline clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)/.ready
 	@photos=$$($(DEMO)/bin/python -c "import importlib.util as u, pathlib as p; \
 	  print(p.Path(u.find_spec('sklearn').origin).parent / 'datasets/images')") && \
-	  command=$$(pwd)/$(DEMO)/bin/flower-infer && cd "$$photos" && echo "$$ flower-infer flower.jpg" && "$$command" flower.jpg
-	@echo && echo "Yours: $(DEMO)/bin/flower-infer photo.jpg"
+	  command=$$(pwd)/$(DEMO)/bin/flower-infer && cd "$$photos" && echo "$$ flower-infer $(PHOTO)" && "$$command" $(PHOTO)
+	@echo && echo "The command for your own photos: $(DEMO)/bin/flower-infer photo.jpg"
 
 test: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
-	$(DEV)/bin/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(DEV)/.ready
 	$(DEV)/bin/python -m pytest -m slow
+
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest tests/runtime
+
+coverage: $(DEV)/.ready
+	$(PYTEST) -m "not slow" --cov --cov-report term:skip-covered
 
 pipeline: $(DEV)/.ready
 	$(DEV)/bin/python -m finetune --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS)) --output $(OUTPUT) $(SCHEDULE) \
 	  $(if $(wildcard $(OUTPUT)/last.pt),--resume)
 	$(DEV)/bin/python -m export --checkpoint $(OUTPUT)/best.pt --data $(DATA) --quantize int8
-	$(DEV)/bin/python -m benchmarks --checkpoint $(OUTPUT)/best.pt --data $(DATA) --rounds 50 --output $(OUTPUT)/report \
+	$(DEV)/bin/python -m benchmarks --checkpoint $(OUTPUT)/best.pt --data $(DATA) --rounds 50 --report $(OUTPUT)/report \
 	  --models $(OUTPUT)/flowers-resnet50-fp32.onnx $(OUTPUT)/flowers-resnet50-int8.onnx
 
-# The bare install, as a device has it; scikit-learn only for the photograph in its package, without what it depends on.
-$(DEMO)/.ready: pyproject.toml constraints.txt $(shell find runtime flower_edge setup.py -type f -not -name '*.pyc')
+# The bare install, as on a device. scikit-learn is installed without its dependencies, only for a photograph inside it.
+$(DEMO)/.ready: pyproject.toml setup.py constraints.txt $(shell find runtime flower_edge -type f -not -name '*.pyc')
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python $(PIP) .
 	$(DEMO)/bin/python $(PIP) --no-deps scikit-learn
 	@touch $@
 
-$(DEV)/.ready: pyproject.toml constraints.txt
+# Without npm, the tests of the page's JavaScript are skipped.
+$(DEV)/.ready: pyproject.toml setup.py constraints.txt $(JAVASCRIPT)/package-lock.json
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/python $(PIP) --editable '.[dev]'
+	if command -v npm >/dev/null; then npm ci --ignore-scripts --silent --prefix $(JAVASCRIPT); fi
+	@touch $@
+
+# onnx writes the tests' model files; it is no dependency of the runtime.
+$(OLDEST)/.ready: tests/runtime/oldest.txt
+	$(CHECK_PYTHON)
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python $(INSTALL) --requirement tests/runtime/oldest.txt hypothesis onnx pytest
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(JAVASCRIPT)/node_modules build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

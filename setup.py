@@ -1,8 +1,8 @@
 """The build: puts the four packages of a checkout below ``flower_edge``, the one name that the wheel installs.
 
-The sources import each other as ``runtime``, ``finetune``, ``export`` and ``benchmarks``, the names of their folders. The
-build changes ``from runtime.errors import …`` into ``from flower_edge.runtime.errors import …`` in its copies. All else
-about the distribution is in pyproject.toml.
+The sources import each other as ``runtime``, ``finetune``, ``export`` and ``benchmarks``, the names of their folders.
+The build changes ``from runtime.errors import …`` into ``from flower_edge.runtime.errors import …`` in its copies.
+All else about the distribution is in pyproject.toml.
 """
 
 import ast

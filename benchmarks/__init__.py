@@ -1,3 +1,34 @@
-"""Accuracy and speed of a checkpoint and of the files made from it, as reports that anyone can make again."""
+"""Measuring: accuracy, speed and robustness of checkpoints, model files and bundles, as reports that anyone can repeat.
 
-import runtime  # noqa: F401  (first of all: it tells onnxruntime to send no usage data)
+>>> from benchmarks import run_suite
+>>> report = run_suite("runtime", ["--data", "data", "--only", "cold"])  # doctest: +SKIP
+>>> report.figures["cold"]["rows"], report.markdown  # doctest: +SKIP
+
+The rooms, from low to high; a module imports from its own room and from lower ones only: `workers` (modules that run as
+processes of their own), `core` (harness, statistics, rendering), `environments` (browser, emulators), `baselines` (what
+to compare with), `fuzzing` (damaged inputs), `measurements`, `suites` (one module for each report), `command_line`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+# First, because importing runtime turns off onnxruntime's telemetry.
+import runtime  # noqa: F401  (imported for this side effect)
+
+if TYPE_CHECKING:
+    from benchmarks.command_line import run_suite
+    from benchmarks.core.harness import Report
+
+_LAZY = {"Report": ".core.harness", "run_suite": ".command_line"}
+"""Modules that are imported at the first use of a name, because importing torch takes seconds."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
+    return value
+
+
+__all__ = ["Report", "run_suite"]

@@ -1,7 +1,7 @@
-"""TODO from export.verification.accuracy_guard."""
+"""Errors of this package."""
 
 from runtime.errors import FlowerError
 
 
 class ExportError(FlowerError):
-    """An export that did not come out right; nothing is written."""
+    """An export or a bundle that fails its checks. Nothing was written."""

@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 with suppress(ModuleNotFoundError):  # the wheel leaves this module out
-    from flower_edge import _checkout  # noqa: F401
+    import flower_edge._checkout  # noqa: F401
 
 import runtime
-from runtime import __all__ as __all__  # noqa: PLC0414
+from runtime import __all__ as __all__
 
 if TYPE_CHECKING:
     from runtime import *  # noqa: F403

@@ -7,7 +7,7 @@ the packages really are below ``flower_edge``.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import CodeType, ModuleType
@@ -29,9 +29,9 @@ class _AliasLoader(Loader):
     def get_code(self, fullname: str) -> CodeType | None:
         """Return the code of the original module, for ``python -m``."""
         spec = find_spec(self._original)
-        loader = spec.loader if spec is not None else None
-        code: CodeType | None = loader.get_code(self._original) if hasattr(loader, "get_code") else None
-        return code
+        if spec is None or not isinstance(spec.loader, InspectLoader):
+            return None
+        return spec.loader.get_code(self._original)
 
 
 class _AliasFinder(MetaPathFinder):

@@ -1,7 +1,10 @@
-"""The ground floor: from a photo to an answer, with numpy, Pillow and onnxruntime alone.
+"""The runtime: from a photo to an answer, with numpy, Pillow and onnxruntime only.
 
-from runtime import FlowerClassifier
-FlowerClassifier().predict("photo.jpg")
+>>> from runtime import FlowerClassifier
+>>> FlowerClassifier().predict("photo.jpg").best.label  # doctest: +SKIP
+'sunflower'
+
+Nothing here imports the other packages of this project.
 """
 
 import os
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
     from runtime.inference.model_file import ModelInfo
     from runtime.photos.preprocessing import Preprocessing
 
-# onnxruntime sends usage data to its makers unless told otherwise before it is loaded, and keeps files in the user's
-# home for it. A photo classifier has no business doing either; who wants it sets the variable to 0.
+# onnxruntime sends usage data to its developers, and keeps files in the user's home for that, unless this variable is
+# set before it is imported. Set the variable to 0 to allow it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _LAZY = {
@@ -28,8 +31,8 @@ _LAZY = {
     "Prediction": ".answer",
     "Preprocessing": ".photos.preprocessing",
 }
-"""What is imported when it is first used: numpy, Pillow and onnxruntime take most of the time that a command takes to
-start, and ``--help`` or a mistyped option needs none of them."""
+"""Name → the module that defines it, which is imported at the first use of the name. Importing numpy, Pillow and
+onnxruntime takes most of the time that a command needs to start, and ``--help`` needs none of them."""
 
 
 def __getattr__(name: str) -> Any:

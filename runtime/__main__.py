@@ -1,26 +1,28 @@
+# PYTHON_ARGCOMPLETE_OK
 """``python -m runtime`` is ``flower-infer``."""
 
 import signal
 import sys
 
-from runtime.command_line.flower_infer import main
-from runtime.command_line.standard_streams import reserve_standard_descriptors, silence_libraries
-
-# Until the work begins, which knows what to do on Ctrl-C, it ends the process, without a traceback of Python's or of a
-# library that is being loaded. A process that was started to ignore it (nohup, a shell's background) goes on doing so.
+# Until the libraries are loaded, Ctrl-C ends the process at once, without a traceback from a half-loaded library. These
+# lines stand before the other imports for that reason. A process that was started with Ctrl-C ignored (nohup, a
+# background job of a shell) keeps ignoring it.
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+from runtime.command_line.flower_infer import main
+from runtime.command_line.standard_streams import reserve_standard_descriptors, silence_libraries
+
 
 def run() -> int:
-    """The command ``flower-infer``."""
+    """Run the command ``flower-infer`` and return its exit status."""
     reserve_standard_descriptors()
     silence_libraries()
-    return main(ready=enable_keyboard_interrupt)
+    return main(on_ready=enable_keyboard_interrupt)
 
 
 def enable_keyboard_interrupt() -> None:
-    """From here on Ctrl-C is a `KeyboardInterrupt`."""
+    """Make Ctrl-C raise `KeyboardInterrupt` from now on."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,4 +1,4 @@
-"""What the classifier says of a photo."""
+"""The answer for one photo: the most probable classes, and whether the best one is sure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Prediction:
-    """One candidate."""
+    """One class with its probability."""
 
     label: str
     """The name of the class, for example ``sunflower``."""
     index: int
-    """Its position in `FlowerClassifier.classes`."""
+    """The position of the class in `FlowerClassifier.classes`."""
     probability: float
-    """Softmax of the logits divided by the model's temperature, 0 to 1."""
+    """0 to 1: the softmax of the logits divided by the model's temperature."""
 
 
 @dataclass(frozen=True)
 class Answer(Sequence[Prediction]):
-    """The candidates for one photo, the most probable first; ``answer[0]`` is the best."""
+    """The most probable classes of one photo, the most probable first. ``answer[0]`` is `best`."""
 
     predictions: tuple[Prediction, ...]
     uncertain: bool
-    """Whether even the best is below the model's threshold: perhaps no flower, or none that the model knows."""
+    """Whether the best probability is below the model's threshold. The photo may show no flower, or an unknown one."""
 
     @property
     def best(self) -> Prediction:
@@ -49,13 +49,13 @@ class Answer(Sequence[Prediction]):
 
 
 def make_answer(probabilities: np.ndarray, classes: Sequence[str], threshold: float, top: int) -> Answer:
-    """The ``top`` most probable classes; of equals, the first.
+    """Return the ``top`` most probable classes. Of equal probabilities, the class with the lower index comes first.
 
     Args:
         probabilities: float, shape (classes,).
-        classes: their names.
-        threshold: the least probability of the best with which the answer counts as sure.
-        top: at least 1.
+        classes: the names of the classes.
+        threshold: the answer is uncertain if the best probability is below this.
+        top: number of classes, at least 1.
     """
     best = np.argsort(-probabilities, kind="stable")[: max(1, top)]
     predictions = tuple(Prediction(classes[index], int(index), float(probabilities[index])) for index in best)
@@ -63,6 +63,7 @@ def make_answer(probabilities: np.ndarray, classes: Sequence[str], threshold: fl
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float32, shifted by the maximum so that it cannot overflow."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float32)
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    """Return the softmax over the last axis as float32. Subtracting the maximum first prevents an overflow."""
+    exponentials: np.ndarray = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float32)
+    normalized: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return normalized

@@ -1,4 +1,4 @@
-"""`FlowerClassifier`: photos in, names and probabilities out."""
+"""`FlowerClassifier`: photos in, class names and probabilities out."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,12 +12,11 @@ from runtime.inference.session import Session
 from runtime.photos.open_photo import Photo
 from runtime.photos.prefetch import PrefetchDecoder
 
-BATCH = 8
-"""Photos that the network takes at once where as many are ready: what is gained with more is little, and each waits
-for all."""
+BATCH_SIZE = 8
+"""Most photos that the network takes at once. Larger batches are hardly faster, and each photo waits for its batch."""
 
-AHEAD = 32
-"""Photos that are decoded before the network asks for them."""
+PREFETCH_DEPTH = 32
+"""Photos that are decoded before the network needs them."""
 
 
 class FlowerClassifier:
@@ -28,15 +27,15 @@ class FlowerClassifier:
     >>> classifier.predict("photo.jpg").best.label  # doctest: +SKIP
     'sunflower'
 
-    One instance may be shared by threads: it holds nothing that changes after it is made.
+    Several threads may share one instance: nothing in it changes after it is made.
 
     Args:
         model: a file written by ``python -m export``; by default the model inside the package.
-        device: ``auto`` (the best that starts), or a name in `runtime.inference.devices.DEVICES`: ``cpu``, ``cuda``, …
-        threads: CPU threads for the network; by default as many as physical cores that this process may use.
+        device: ``auto`` (the best device that starts), or a name in `runtime.inference.devices.DEVICES`: ``cpu``, …
+        threads: CPU threads for the network; by default the number of physical cores that this process may use.
 
     Raises:
-        ModelError: the model file is missing, damaged or not one of ours.
+        ModelError: the model file is missing, damaged or not made by this toolkit.
         DeviceError: the device cannot be used.
     """
 
@@ -50,31 +49,31 @@ class FlowerClassifier:
 
     @property
     def info(self) -> ModelInfo:
-        """What the model file says of itself."""
+        """The metadata of the model file."""
         return self._session.info
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names the model knows, in the order of its logits."""
+        """The names of the classes, in the order of the logits."""
         return self.info.classes
 
     @property
     def device(self) -> str:
-        """Where the network runs: a name in `runtime.inference.devices.DEVICES`."""
+        """The device that runs the network: a name in `runtime.inference.devices.DEVICES`."""
         return self._session.device
 
     @property
-    def passed_over(self) -> tuple[str, ...]:
-        """Devices that ``auto`` would have preferred, and that onnxruntime was built for, but that did not start."""
-        return tuple(self._session.passed_over)
+    def failed_devices(self) -> tuple[str, ...]:
+        """The devices that ``auto`` tried before `device`. onnxruntime supports them, but they did not start."""
+        return tuple(self._session.failed_devices)
 
     @property
     def threads(self) -> int:
-        """CPU threads of the network."""
+        """The CPU threads of the network."""
         return self._session.threads
 
     def predict(self, photo: Photo, top: int = 5) -> Answer:
-        """The ``top`` most probable classes of one photo, most probable first, and whether they can be believed.
+        """Return the ``top`` most probable classes of one photo, the most probable first.
 
         Raises:
             PhotoError: the photo cannot be read.
@@ -84,33 +83,33 @@ class FlowerClassifier:
     def predict_many(
         self, photos: Iterable[Photo | FlowerError], top: int = 5
     ) -> Iterator[tuple[Photo | FlowerError, Answer | FlowerError]]:
-        """Each photo with its answer, or with the error that kept it from being read; in order, as they come.
+        """Yield each photo with its answer, or with the error that prevented it, in the order of ``photos``.
 
-        Photos are decoded in threads: in turns with the network where that is on the CPU, while it works on those
-        before them where it is elsewhere. A few dozen are held at a time, however many there are, and ``photos`` may
-        be endless; it is iterated in those threads. An error among them stands for a photo that could not be had, and
-        keeps its place.
+        Threads iterate ``photos`` and decode them: on the CPU alternately with the network, on another device at the
+        same time. A few dozen decoded photos are held at a time, however many there are; ``photos`` may be endless.
+        An error in ``photos`` stands for a photo that could not be found, and is yielded in its place.
         """
         if isinstance(photos, str | bytes | os.PathLike):
             raise PhotoError("predict_many takes several photos; put a single one into a list")
-        limit = min(BATCH, self._session.largest_batch or BATCH)
-        # On the CPU, both are faster in turns; another device works while the CPU decodes.
-        in_turns = self.device == "cpu"
-        ahead = PrefetchDecoder(
-            photos, self._pixels, threads=self.threads, depth=AHEAD + self.threads, in_turns=in_turns
+        limit = min(BATCH_SIZE, self._session.max_batch_size or BATCH_SIZE)
+        # On the CPU, decoding and the network are faster one after the other than at the same time.
+        alternate = self.device == "cpu"
+        decoder = PrefetchDecoder(
+            photos, self._pixels, threads=self.threads, depth=PREFETCH_DEPTH + self.threads, alternate=alternate
         )
         try:
-            while found := ahead.take(limit):
-                pixels = [decoded for _, decoded in found if not isinstance(decoded, FlowerError)]
+            while decoded := decoder.next_batch(limit):
+                pixels = [result for _, result in decoded if not isinstance(result, FlowerError)]
                 answers = iter(self._answers(np.stack(pixels), top) if pixels else ())
-                for photo, decoded in found:
-                    yield photo, decoded if isinstance(decoded, FlowerError) else next(answers)
+                for photo, result in decoded:
+                    yield photo, result if isinstance(result, FlowerError) else next(answers)
         finally:
-            ahead.close()
+            decoder.close()
 
     def probabilities(self, photo: Photo) -> np.ndarray:
-        """The probability of every class: float32, shape (classes,), in the order of `classes`."""
-        return self._probabilities(self.info.preprocessing(photo)[np.newaxis])[0]
+        """Return the probability of every class: float32, shape (classes,), in the order of `classes`."""
+        probabilities: np.ndarray = self._probabilities(self.info.preprocessing(photo)[np.newaxis])[0]
+        return probabilities
 
     def _pixels(self, photo: Photo | FlowerError) -> np.ndarray:
         if isinstance(photo, FlowerError):

@@ -1,25 +1,25 @@
-"""What can go wrong, in words a user can act on.
+"""The errors that this project raises on purpose.
 
-Every error that this project raises on purpose is a :class:`FlowerError`. Its message is one line that says what is
-wrong and what to do; command lines print it and exit with a status that is not 0, and never show a traceback for it.
+Each is a `FlowerError`. Its message is one line for the user: what is wrong and what to do next. Command lines print
+it and exit with a status other than 0, without a traceback.
 """
 
 
 class FlowerError(Exception):
-    """Base of all errors raised on purpose. ``str(error)`` is one line for a person."""
+    """Base class of all errors that are raised on purpose. ``str(error)`` is one line."""
 
     def __init__(self, message: str) -> None:
-        # File names may hold newlines; the promise is one line.
+        # File names may contain newlines, and the message must stay on one line.
         super().__init__(" ".join(message.split()))
 
 
 class PhotoError(FlowerError):
-    """A photo that cannot be read: missing, damaged, too large, or no photo at all."""
+    """A photo cannot be read: it is missing, damaged, too large, or in no format that is supported."""
 
 
 class ModelError(FlowerError):
-    """A model file that cannot be used: missing, damaged, or not made by ``python -m export``."""
+    """A model file cannot be used: it is missing, damaged, or not made by ``python -m export``."""
 
 
 class DeviceError(FlowerError):
-    """A device that the installed onnxruntime cannot use."""
+    """A device cannot be used by the installed onnxruntime."""

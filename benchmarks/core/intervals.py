@@ -1,4 +1,4 @@
-"""95 % intervals: how far a figure may be off because only so many photographs were looked at."""
+"""95 % intervals of accuracies: how far a figure may be off because the number of photographs is limited."""
 
 import math
 
@@ -12,7 +12,10 @@ Interval = tuple[float, float]
 
 
 def wilson(successes: int, total: int) -> Interval:
-    """Wilson's score interval of a share (E. B. Wilson, JASA 22, 1927); sound near 0 and 1, too."""
+    """Return Wilson's score interval of a share, which is valid near 0 and 1, too.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
+    """
     if not total:
         return 0.0, 1.0
     share = successes / total
@@ -23,7 +26,10 @@ def wilson(successes: int, total: int) -> Interval:
 
 
 def bootstrap_mean_per_class(hits: np.ndarray, labels: np.ndarray) -> Interval:
-    """Percentile bootstrap of the mean per-class accuracy, images drawn within their class; seeded.
+    """Return the percentile bootstrap interval of the mean per-class accuracy.
+
+    Images are drawn within their class, with a fixed seed. B. Efron, R. J. Tibshirani, "An Introduction to the
+    Bootstrap", 1993, chapter 13.
 
     Args:
         hits: bool, shape (images,).
@@ -35,20 +41,25 @@ def bootstrap_mean_per_class(hits: np.ndarray, labels: np.ndarray) -> Interval:
     for label in classes:
         own = hits[labels == label]
         means += random.binomial(len(own), own.mean(), RESAMPLES) / len(own)
-    return _middle(means / len(classes))
+    return _central_95_percent(means / len(classes))
 
 
 def bootstrap_difference(hits: np.ndarray, reference: np.ndarray) -> Interval:
-    """Percentile bootstrap of the difference of two accuracies on the same images; seeded.
+    """Return the percentile bootstrap interval of the difference of two accuracies on the same images.
 
-    Pairing matters: two networks err on mostly the same images, so their difference is known far better than either.
+    The images are drawn in pairs, with a fixed seed. Two networks fail on mostly the same images, so the paired
+    interval is much narrower than the intervals of the two accuracies.
+
+    Args:
+        hits: bool, shape (images,).
+        reference: bool, shape (images,), of the other network.
     """
     random = np.random.default_rng(0)
     difference = hits.astype(float) - reference.astype(float)
     draws = random.integers(0, len(difference), (RESAMPLES, len(difference)))
-    return _middle(difference[draws].mean(axis=1))
+    return _central_95_percent(difference[draws].mean(axis=1))
 
 
-def _middle(values: np.ndarray) -> Interval:
+def _central_95_percent(values: np.ndarray) -> Interval:
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)

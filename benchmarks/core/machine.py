@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that figures were measured on, and the memory of this process."""
 
 import os
 import platform
@@ -10,15 +10,15 @@ from typing import Any
 from runtime.distribution import tool_versions
 
 FEATURES = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
-"""CPU features that decide how fast INT8 is; asimddp is Arm's dot product."""
+"""CPU features on which the speed of INT8 depends. asimddp is Arm's dot product."""
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, system and versions; nothing that names the machine or its owner."""
-    lines = _cpuinfo()
-    flags = set(lines.get("flags", lines.get("Features", "")).split())
+    """Return processor, cores, system and versions. Nothing in it identifies the computer or its owner."""
+    fields = _read_cpuinfo()
+    flags = set(fields.get("flags", fields.get("Features", "")).split())
     return {
-        "processor": lines.get("model name") or platform.processor() or platform.machine(),
+        "processor": fields.get("model name") or platform.processor() or platform.machine(),
         "architecture": platform.machine(),
         "features": [feature for feature in FEATURES if feature in flags],
         "cores": os.cpu_count(),
@@ -28,16 +28,16 @@ def describe_machine() -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has had, in bytes."""
+    """Return the peak memory of this process in bytes."""
     try:
-        # Of this program alone: what getrusage says includes the process that started it, from before it was this one.
+        # getrusage would include the memory of the parent process before exec; /proc has this program alone.
         status = Path("/proc/self/status").read_text()
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
     except (OSError, IndexError, ValueError):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _cpuinfo() -> dict[str, str]:
+def _read_cpuinfo() -> dict[str, str]:
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:

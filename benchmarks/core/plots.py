@@ -1,4 +1,4 @@
-"""The report's plots, as PNG."""
+"""The plots of the report on model files, as PNG."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,11 @@ COLOURS = ("#8a8f98", "#4c78a8", "#e45756", "#72b7b2", "#f58518")
 
 
 def accuracy_plot(models: Sequence[Mapping[str, Any]]) -> bytes:
-    """Top-1, top-5 and mean per-class accuracy of each model, with intervals."""
+    """Draw top-1, top-5 and mean per-class accuracy of each model, with 95 % intervals.
+
+    Args:
+        models: each with ``name`` and ``accuracy`` (`benchmarks.measurements.accuracy.figures`).
+    """
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.75 * len(models)), layout="constrained")
     measures = (("top1", "top-1"), ("top5", "top-5"), ("mean_per_class", "mean per class"))
     for row, model in enumerate(models):
@@ -45,7 +49,11 @@ def accuracy_plot(models: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def latency_plot(milliseconds: Mapping[str, np.ndarray]) -> bytes:
-    """The distribution of each model's latency."""
+    """Draw the distribution of the latency of each model.
+
+    Args:
+        milliseconds: name → float, shape (rounds,).
+    """
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.6 * len(milliseconds)), layout="constrained")
     names = list(milliseconds)
     boxes = axes.boxplot(
@@ -67,29 +75,42 @@ def latency_plot(milliseconds: Mapping[str, np.ndarray]) -> bytes:
     axes.set_yticks(range(1, len(names) + 1), names)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.12 * max(float(np.percentile(values, 95)) for values in milliseconds.values()))
-    axes.set(xlabel="milliseconds a photograph; box: quartiles, whiskers: p5 to p95", title="Latency of the network")
+    axes.set(
+        xlabel="milliseconds for one photograph; box: quartiles, whiskers: 5th to 95th percentile",
+        title="Latency of the network",
+    )
     axes.grid(axis="x", alpha=0.3)
     return _png(figure)
 
 
 def confusion_plot(table: np.ndarray, name: str) -> bytes:
-    """The confusion matrix in shares of the true class; what is right is left out, so that the mistakes show."""
+    """Draw the confusion matrix in percent of the true class, without the correct answers on its diagonal.
+
+    Args:
+        table: int, shape (classes, classes): images by true class and answer.
+        name: of the model.
+    """
     shares = table / np.maximum(1, table.sum(axis=1, keepdims=True))
     np.fill_diagonal(shares, 0)
     figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
     image = axes.imshow(100 * shares, cmap="Reds", interpolation="nearest", vmin=0)
     figure.colorbar(image, label="% of the class's photographs")
-    axes.set(xlabel="answer (class number)", ylabel="true class (number)", title=f"Mistakes of {name}")
+    axes.set(xlabel="answer (class number)", ylabel="true class (number)", title=f"Errors of {name}")
     return _png(figure)
 
 
 def per_class_plot(shares: np.ndarray, name: str) -> bytes:
-    """How many classes are recognised how well."""
+    """Draw a histogram of the classes by their accuracy.
+
+    Args:
+        shares: float, shape (classes,), 0 to 1; NaN for a class without images.
+        name: of the model.
+    """
     figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
     axes.hist(
         100 * shares[~np.isnan(shares)], bins=np.linspace(0, 100, 21).tolist(), color=COLOURS[1], edgecolor="white"
     )
-    axes.set(xlabel="accuracy within the class, %", ylabel="classes", title=f"Classes by accuracy, {name}")
+    axes.set(xlabel="accuracy in the class, %", ylabel="classes", title=f"Classes by accuracy, {name}")
     axes.grid(axis="y", alpha=0.3)
     return _png(figure)
 

@@ -1,4 +1,4 @@
-"""Cold start and peak memory of whole commands, as a user's shell sees them."""
+"""Running processes of the benchmarks: cold start and peak memory of whole commands, and the output of workers."""
 
 import json
 import os
@@ -11,40 +11,83 @@ import numpy as np
 from tqdm import tqdm
 
 import runtime
-from benchmarks.workers import worker_path
+from benchmarks.workers import worker_command, worker_path
 from runtime.errors import FlowerError
 
-MEASURED_COMMAND = worker_path("measured_command")
+_MEASURED_COMMAND = worker_path("measured_command")
 
 
-def measure(models: Mapping[str, Path], photo: Path, rounds: int, threads: int) -> dict[str, dict[str, np.ndarray]]:
-    """``flower-infer photo.jpg`` with each model; as `measure_commands`."""
-    command = infer_command(threads, photo)
-    return measure_commands({name: [*command, "--model", str(model)] for name, model in models.items()}, rounds)
+def infer_command(threads: int, *photos: Path, model: Path | None = None) -> list[str]:
+    """Return the command of ``flower-infer`` on the CPU, with this Python.
 
-
-def infer_command(threads: int, *photos: Path) -> list[str]:
-    """``flower-infer`` as a process of this Python's."""
-    return [sys.executable, "-m", runtime.__name__, "--device", "cpu", "--threads", str(threads), *map(str, photos)]
+    Args:
+        threads: of the network.
+        photos: to classify.
+        model: a model file (default: the model inside).
+    """
+    command = [sys.executable, "-m", runtime.__name__, "--device", "cpu", "--threads", str(threads)]
+    return [*command, *(["--model", str(model)] if model else []), *map(str, photos)]
 
 
 def measure_commands(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, dict[str, np.ndarray]]:
-    """Run each command ``rounds`` times, interleaved.
+    """Run each command ``rounds`` times, interleaved. One more run of each, before the others, is not counted.
 
     Returns:
-        For each, ``seconds`` and ``peak_bytes``: shape (rounds,). One run each before them is not counted.
+        Name → ``seconds`` and ``peak_bytes``, each of shape (rounds,).
+
+    Raises:
+        FlowerError: a command failed.
     """
-    # Python keeps what it compiled, as it does of an installed package.
+    # An installed package has compiled bytecode, so these processes may keep theirs.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     results = {name: {"seconds": np.zeros(rounds), "peak_bytes": np.zeros(rounds)} for name in commands}
     for index in tqdm(range(-1, rounds), desc="cold start", unit="round", disable=None):
         for name, command in commands.items():
-            done = subprocess.run(
-                [sys.executable, str(MEASURED_COMMAND), *command], capture_output=True, text=True, env=environment
-            )
-            if done.returncode:
-                raise FlowerError(f"{name}: the command failed: {done.stderr.strip()}")
+            measured = _measure(name, command, environment)
             if index >= 0:
-                for key, value in json.loads(done.stdout).items():
+                for key, value in measured.items():
                     results[name][key][index] = value
     return results
+
+
+def measure_worker(title: str, worker: str, *arguments: str) -> dict[str, float]:
+    """Run a module of `benchmarks.workers` once and return its ``seconds`` and ``peak_bytes``.
+
+    Args:
+        title: of the worker, for the error message.
+        worker: name of the module.
+        arguments: of the worker.
+
+    Raises:
+        FlowerError: the worker failed.
+    """
+    return _measure(title, worker_command(worker, *arguments), None)
+
+
+def run_worker(title: str, worker: str, *arguments: str) -> str:
+    """Run a module of `benchmarks.workers` and return what it printed.
+
+    Args:
+        title: of the worker, for the error message.
+        worker: name of the module.
+        arguments: of the worker.
+
+    Raises:
+        FlowerError: the worker failed.
+    """
+    return _output(title, worker_command(worker, *arguments), None)
+
+
+def _measure(title: str, command: Sequence[str], environment: Mapping[str, str] | None) -> dict[str, float]:
+    measured: dict[str, float] = json.loads(
+        _output(title, [sys.executable, str(_MEASURED_COMMAND), *command], environment)
+    )
+    return measured
+
+
+def _output(title: str, command: Sequence[str], environment: Mapping[str, str] | None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        # The last line of a traceback is the error itself.
+        raise FlowerError(f"{title}: {(done.stderr.strip().splitlines() or ['the process failed'])[-1]}")
+    return done.stdout

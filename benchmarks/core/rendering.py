@@ -1,7 +1,6 @@
-"""The report in three forms from one set of figures: Markdown, JSON and one self-contained HTML page."""
+"""Reports as text: Markdown and HTML from figures, by the templates of this package."""
 
 import base64
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,53 +8,75 @@ from typing import Any
 import jinja2
 
 from benchmarks.core.intervals import Interval
-from benchmarks.suites.models import Measured
-from runtime.files.atomic import write_bytes, write_text
 
-NAMES = ("report.md", "report.json", "report.html")
-
-
-def write_report(measured: Measured, folder: Path) -> list[Path]:
-    """Write the report's files and plots into ``folder``, each atomically, and return the paths of the reports."""
-    for name, content in measured.plots.items():
-        write_bytes(folder / name, content)
-    write_text(folder / "report.json", json.dumps(measured.figures, indent=1, ensure_ascii=False) + "\n")
-    for name in ("report.md", "report.html"):
-        text = render(
-            f"{name}.jinja",
-            image=lambda name: "data:image/png;base64," + base64.b64encode(measured.plots[name]).decode(),
-            **measured.figures,
-        )
-        write_text(folder / name, text)
-    return [folder / name for name in NAMES]
+TEMPLATES = Path(__file__).parents[1] / "templates"
+FORMATS = ("md", "html")
 
 
-def render(template: str, **values: Any) -> str:
-    """A template of this package with ``values`` and the ways that numbers are written."""
+def render_report(name: str, values: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Render every template of the report ``name``.
+
+    Args:
+        name: of the report; its templates are NAME.md.jinja and, for some, NAME.html.jinja.
+        values: what the templates show.
+        folder: where the pictures are that the HTML page embeds.
+
+    Returns:
+        File name → text. The Markdown is first.
+    """
+
+    def image(file: str) -> str:
+        """Return a picture as a data URI, so that the page is one file."""
+        return "data:image/png;base64," + base64.b64encode((folder / file).read_bytes()).decode()
+
+    texts = {}
+    for form in FORMATS:
+        template = f"{name}.{form}.jinja"
+        if (TEMPLATES / template).is_file():
+            text = _environment(form).get_template(template).render(values, image=image)
+            texts[f"{name}.{form}"] = text.rstrip() + "\n"
+    return texts
+
+
+def _environment(form: str) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
-        autoescape=".html" in template,
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=form == "html",  # noqa: S701 (Markdown takes no escapes, and the HTML is escaped)
         undefined=jinja2.ChainableUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    ms = "{:.1f}".format
-    return environment.get_template(template).render(values, share=share, points=points, ms=ms, processor=processor)
+    environment.globals.update(
+        share=share, points=points, ratio=ratio, ms="{:.1f}".format, processor=processor, versions=versions
+    )
+    return environment
 
 
 def processor(machine: Mapping[str, Any]) -> str:
-    """The processor of `benchmarks.core.machine.describe_machine`, with the features that decide how fast INT8 is: the name
-    alone is often one for several generations."""
+    """Return the processor of `benchmarks.core.machine.describe_machine` with its features.
+
+    The name alone is often the same for several generations, whose INT8 speed differs.
+    """
     features = ", ".join(machine["features"])
     return f"{machine['processor']} ({machine['architecture']}{': ' if features else ''}{features})"
 
 
+def versions(machine: Mapping[str, Any]) -> str:
+    """Return the versions of `benchmarks.core.machine.describe_machine`, separated by commas."""
+    return ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+
+
 def share(value: float, interval: Interval) -> str:
-    """A share 0 to 1 in percent, with its interval."""
+    """Return a share from 0 to 1 in percent, with its interval."""
     return f"{100 * value:.2f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
 
 
 def points(value: float, interval: Interval) -> str:
-    """A difference of shares in percentage points, with its interval."""
+    """Return a difference of two shares in percentage points, with its interval."""
     return f"{100 * value:+.2f} ({100 * interval[0]:+.2f} to {100 * interval[1]:+.2f})"
+
+
+def ratio(value: Mapping[str, float]) -> str:
+    """Return a ratio of `benchmarks.core.timing.speedup`: median (quartiles)."""
+    return f"{value['median']:.2f} ({value['p25']:.2f} to {value['p75']:.2f})"

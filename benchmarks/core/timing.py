@@ -1,36 +1,51 @@
-"""Latency and throughput, interleaved: every contestant runs once in each round, so drift of the machine hits all."""
+"""Interleaved timing: each contestant runs once in every round, so changes of the machine's speed affect all alike.
+
+Speed is compared by the ratios within a round, of which the median and the quartiles are reported. A. Georges et al.,
+"Statistically rigorous Java performance evaluation", OOPSLA 2007, describes why single timings mislead.
+"""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
-Contestants = Mapping[str, Callable[[], object]]
+Contestant = TypeVar("Contestant")
 WARMUP = 5
-SETTLE_S = 0.02
-"""Pause before each timed run: the threads of the one before may spin for some milliseconds and get in the way."""
+PAUSE_S = 0.02
+"""Seconds before each timed run. Threads of the run before may still spin for some milliseconds and use the cores."""
 
 
-def interleaved(contestants: Contestants, rounds: int, title: str, *, warmup: int = WARMUP) -> dict[str, np.ndarray]:
-    """Seconds of each run: shape (rounds,) for each contestant. The order turns from round to round.
+def rotating_rounds(contestants: Sequence[Contestant], rounds: int) -> Iterator[tuple[int, list[Contestant]]]:
+    """Yield the index of each round and the order of the contestants in it, which rotates from round to round."""
+    for index in range(rounds):
+        start = index % len(contestants)
+        yield index, [*contestants[start:], *contestants[:start]]
+
+
+def interleaved(
+    contestants: Mapping[str, Callable[[], object]], rounds: int, title: str, *, warmup: int = WARMUP
+) -> dict[str, np.ndarray]:
+    """Time every contestant once in each round.
 
     Args:
         contestants: by name.
-        rounds: in which each runs once.
+        rounds: how many.
         title: of the progress bar.
-        warmup: runs of each before, which do not count.
+        warmup: runs of each contestant before the first round, which are not timed.
+
+    Returns:
+        Name → seconds of each run, float, shape (rounds,).
     """
-    names = list(contestants)
-    seconds = {name: np.zeros(rounds) for name in names}
-    for name in names:
+    seconds = {name: np.zeros(rounds) for name in contestants}
+    for run in contestants.values():
         for _ in range(warmup):
-            contestants[name]()
-    for index in tqdm(range(rounds), desc=title, unit="round", disable=None):
-        turn = index % len(names)
-        for name in names[turn:] + names[:turn]:
-            time.sleep(SETTLE_S)
+            run()
+    order = rotating_rounds(list(contestants), rounds)
+    for index, names in tqdm(order, total=rounds, desc=title, unit="round", disable=None):
+        for name in names:
+            time.sleep(PAUSE_S)
             started = time.perf_counter()
             contestants[name]()
             seconds[name][index] = time.perf_counter() - started
@@ -38,12 +53,12 @@ def interleaved(contestants: Contestants, rounds: int, title: str, *, warmup: in
 
 
 def percentiles(seconds: np.ndarray) -> dict[str, float]:
-    """Median, tail and spread, in milliseconds."""
+    """Return median, quartiles, and the 95th and 99th percentile in milliseconds."""
     p25, p50, p75, p95, p99 = (1000 * np.percentile(seconds, [25, 50, 75, 95, 99])).tolist()
     return {"p25_ms": p25, "p50_ms": p50, "p75_ms": p75, "p95_ms": p95, "p99_ms": p99}
 
 
 def speedup(seconds: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
-    """How many times as fast as ``reference``, round by round: median and quartiles of the ratios."""
+    """Return how many times as fast as ``reference``: median and quartiles of the ratios within each round."""
     p25, p50, p75 = np.percentile(reference / seconds, [25, 50, 75]).tolist()
     return {"median": p50, "p25": p25, "p75": p75}

@@ -1,1 +1,4 @@
-"""TODO."""
+"""Where suites run models besides this Python: a browser and emulated processors.
+
+Nothing here measures.
+"""

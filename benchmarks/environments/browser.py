@@ -1,4 +1,4 @@
-"""The web bundle in a real browser: the system's Chromium, driven by Playwright as a person would use the page."""
+"""The page of the web bundle in Chromium, driven by Playwright as a user would."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,48 +12,48 @@ from runtime.errors import FlowerError
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--no-sandbox",  # which root may not have; the only pages it opens are ours
+    "--no-sandbox",  # the sandbox does not start for root; only pages of this project are opened
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
-    # Whatever asks for another machine's name, the browser's own services included, is told that there is none.
+    # No name of another machine resolves, so neither the page nor the browser's own services use a network.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
 PHONE, DESKTOP = (360, 740), (1280, 800)
 """Viewports in CSS pixels."""
-READY_S, ANSWER_S = 90, 60
+READY_TIMEOUT_S, ANSWER_TIMEOUT_S = 90, 60
 
 
 class BrowserError(FlowerError):
-    """No browser here, or the page in it did not do what it should."""
+    """There is no browser, or the page shows an error."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the page shows of one photo."""
+class PageAnswer:
+    """What the page shows for one photo."""
 
     headline: str
     labels: tuple[str, ...]
-    """The candidates' names, the most likely first."""
+    """Names of the candidates, the most probable first."""
     shares: tuple[str, ...]
-    """As they are written, for example ``93%``."""
+    """Probabilities as text, for example ``93%``."""
     milliseconds: float
-    """That the worker took, from the file to the answer."""
+    """From the file to the answer, in the page's worker."""
 
 
 @contextmanager
 def chromium() -> Iterator["Browser"]:
-    """Chromium, headless, for as long as the context lasts.
+    """Start Chromium without a window; it ends with the context.
 
     Raises:
-        BrowserError: it, or Playwright, is not installed.
+        BrowserError: Chromium or Playwright is not installed.
     """
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
         raise BrowserError("Playwright is not installed; run: pip install 'flower-edge[browser]'") from None
-    program = next(filter(None, map(shutil.which, NAMES)), None)
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         raise BrowserError("Chromium is not installed; on Debian, run: apt-get install chromium")
     with sync_playwright() as playwright:
@@ -65,7 +65,13 @@ def chromium() -> Iterator["Browser"]:
 
 
 def new_context(browser: "Browser", viewport: tuple[int, int] = PHONE, *, dark: bool = False) -> "BrowserContext":
-    """A browser profile that has never seen the page, in a window of ``viewport``."""
+    """Return a new browser profile with empty caches.
+
+    Args:
+        browser: Chromium.
+        viewport: width and height in CSS pixels.
+        dark: whether the user prefers dark colours.
+    """
     width, height = viewport
     return browser.new_context(
         viewport={"width": width, "height": height},
@@ -82,51 +88,51 @@ class FlowerPage:
     def __init__(self, context: "BrowserContext") -> None:
         self.page: Page = context.new_page()
         self.requests: list[str] = []
-        """Addresses that the tab, its workers and its service worker asked for."""
-        self.complaints: list[str] = []
-        """What the browser's console holds: refused by the Content-Security-Policy, not found, uncaught."""
+        """Addresses that the tab, its workers and its service worker requested."""
+        self.console_errors: list[str] = []
+        """Errors and warnings on the browser's console, for example of the Content-Security-Policy."""
         context.on("request", lambda request: self.requests.append(request.url))
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("pageerror", lambda error: self._note("error", str(error)))
 
     def open(self, address: str) -> None:
-        """Load the page, and wait until the model is ready."""
+        """Load the page and wait until the model is ready."""
         self.page.goto(address)
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        """Wait for the model.
+        """Wait until the model is ready.
 
         Raises:
-            BrowserError: the page says that it will not be.
+            BrowserError: the page shows an error.
         """
         self.page.wait_for_selector(
-            "body[data-ready-milliseconds], body[data-state=failed]", timeout=1000 * READY_S, state="attached"
+            "body[data-ready-milliseconds], body[data-state=failed]", timeout=1000 * READY_TIMEOUT_S, state="attached"
         )
         if self.state == "failed":
-            raise BrowserError(f"the page says: {self.status}")
+            raise BrowserError(f"the page shows an error: {self.status}")
 
     def wait_until_offline(self) -> None:
-        """Wait until all that the page needs without a network is kept."""
-        self.page.wait_for_selector("body[data-offline=yes]", timeout=1000 * READY_S, state="attached")
+        """Wait until the service worker has stored everything that the page needs without a network."""
+        self.page.wait_for_selector("body[data-offline=yes]", timeout=1000 * READY_TIMEOUT_S, state="attached")
 
-    def classify(self, photo: Path) -> Shown:
-        """Choose a photo, and wait for the answer."""
+    def classify(self, photo: Path) -> PageAnswer:
+        """Choose a photo in the page and wait for the answer."""
         self.page.set_input_files("#file", photo)
         return self.answer()
 
-    def answer(self) -> Shown:
-        """Wait for the answer to the photo that the page has been given.
+    def answer(self) -> PageAnswer:
+        """Wait for the answer to the photo that was chosen last.
 
         Raises:
-            BrowserError: the page says that there is none.
+            BrowserError: the page shows an error.
         """
         self.page.wait_for_selector(
-            "body[data-state=answered], body[data-state=failed]", timeout=1000 * ANSWER_S, state="attached"
+            "body[data-state=answered], body[data-state=failed]", timeout=1000 * ANSWER_TIMEOUT_S, state="attached"
         )
         if self.state == "failed":
-            raise BrowserError(f"the page says: {self.status}")
-        return Shown(
+            raise BrowserError(f"the page shows an error: {self.status}")
+        return PageAnswer(
             headline=self.page.inner_text("#verdict h2"),
             labels=tuple(self.page.locator("#candidates .name").all_text_contents()),
             shares=tuple(self.page.locator("#candidates .share").all_text_contents()),
@@ -135,24 +141,24 @@ class FlowerPage:
 
     @property
     def state(self) -> str:
-        """``empty``, ``busy``, ``answered`` or ``failed``."""
+        """The page's state: ``empty``, ``busy``, ``answered`` or ``failed``."""
         return self.page.get_attribute("body", "data-state") or ""
 
     @property
     def status(self) -> str:
-        """What the status line says."""
+        """The text of the status line."""
         return self.page.inner_text("#status")
 
     @property
     def threads(self) -> int:
-        """That the network runs on."""
+        """Number of threads that the network runs on."""
         return int(self.page.get_attribute("body", "data-threads") or 0)
 
     @property
     def ready_milliseconds(self) -> float:
-        """From the worker's start to a model that is ready."""
+        """Milliseconds from the start of the worker until the model is ready."""
         return float(self.page.get_attribute("body", "data-ready-milliseconds") or "nan")
 
-    def _note(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.complaints.append(text)
+    def _note(self, level: str, text: str) -> None:
+        if level in ("error", "warning"):
+            self.console_errors.append(text)

@@ -1,7 +1,7 @@
-"""Emulated processors: QEMU, a Python for each architecture, and the runtime's packages, fetched once into a folder.
+"""Emulated processors: QEMU, a Python for each architecture, and the runtime's packages, downloaded once into a folder.
 
-Nothing is installed: Debian's packages and PyPI's wheels are downloaded by apt-get and pip, which check them against
-their signed or hashed indexes, and unpacked.
+Nothing is installed on the system. apt-get and pip download Debian's packages and PyPI's wheels and check them against
+signed or hashed indexes; this module unpacks them.
 """
 
 import subprocess
@@ -17,18 +17,19 @@ from runtime.errors import FlowerError
 
 QEMU = "qemu-user-static"
 ARM_PYTHON = "3.11"
-"""Of Debian 12."""
+"""The version in Debian 12."""
 ARM_PACKAGES = (
     f"python{ARM_PYTHON}-minimal", f"libpython{ARM_PYTHON}-minimal", f"libpython{ARM_PYTHON}-stdlib",
     "libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libffi8", "libbz2-1.0", "liblzma5", "libssl3",
 )  # fmt: skip
 WHEELS = ("onnxruntime==1.25.1", "numpy==2.2.6", "pillow", "flatbuffers", "protobuf", "packaging")
 """The runtime's packages. onnxruntime 1.28 to 1.32 crash on import under QEMU 7.2."""
-GLIBCS = ("2_28", "2_27", "2_17", "2014")
+MANYLINUX = ("2_28", "2_27", "2_17", "2014")
+"""Platform tags of wheels that run on Debian 12, newest first."""
 
 
 class EmulationError(FlowerError):
-    """A processor cannot be emulated here."""
+    """A processor cannot be emulated here, or gives wrong answers."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Processor:
     architecture: str
     description: str
     overflows: bool = False
-    """Whether onnxruntime's INT8 kernels for it overflow unless told otherwise, as `runtime.inference.session` does."""
+    """Whether INT8 overflows with onnxruntime's default options. `runtime.inference.session` sets others."""
 
 
 PROCESSORS = (
@@ -52,12 +53,12 @@ PROCESSORS = (
 
 @dataclass(frozen=True)
 class Emulators:
-    """What was fetched."""
+    """The downloaded emulators."""
 
     folder: Path
 
     def command(self, processor: Processor, arguments: Sequence[str]) -> list[str]:
-        """The command that runs Python with ``arguments`` on ``processor``."""
+        """Return the command that runs Python with ``arguments`` on ``processor``."""
         qemu = [str(self.folder / "qemu" / "usr" / "bin" / f"qemu-{processor.architecture}-static")]
         qemu += ["-cpu", processor.name]
         if processor.architecture == "aarch64":
@@ -65,34 +66,41 @@ class Emulators:
             return [*qemu, "-L", str(root), str(root / "usr" / "bin" / f"python{ARM_PYTHON}"), *arguments]
         return [*qemu, str(Path(sys.executable).resolve()), *arguments]
 
-    def environment(self, processor: Processor, repository: Path) -> Mapping[str, str]:
-        """The environment for `command`."""
+    def environment(self, processor: Processor, sources: Path) -> Mapping[str, str]:
+        """Return the environment variables for `command`.
+
+        Args:
+            processor: to emulate.
+            sources: a folder with further packages for the emulated Python.
+        """
         packages = self.folder / f"packages-{processor.architecture}"
-        return {"PYTHONPATH": f"{packages}:{repository}", "PYTHONNOUSERSITE": "1", "PATH": "/usr/bin:/bin"}
+        return {"PYTHONPATH": f"{packages}:{sources}", "PYTHONNOUSERSITE": "1", "PATH": "/usr/bin:/bin"}
 
 
-def fetch(folder: Path) -> Emulators:
+def fetch_emulators(folder: Path) -> Emulators:
     """Download and unpack what is not yet in ``folder``.
 
     Raises:
-        EmulationError: not a Debian on x86-64, or a download failed.
+        EmulationError: this system is not Debian on x86-64, or a download failed.
     """
     if sys.platform != "linux" or _output("dpkg", "--print-architecture").strip() != "amd64":
-        raise EmulationError("emulation needs Debian 12 on x86-64: its packages are what runs in the emulator")
+        raise EmulationError("emulation needs Debian 12 on x86-64, because it runs Debian's packages")
     folder.mkdir(parents=True, exist_ok=True)
-    _once(folder / "qemu", lambda place: _unpack_packages(place, "amd64", (QEMU,)))
-    _once(folder / "aarch64", lambda place: _unpack_packages(place, "arm64", ARM_PACKAGES))
+    _fill_once(folder / "qemu", lambda place: _unpack_packages(place, "amd64", (QEMU,)))
+    _fill_once(folder / "aarch64", lambda place: _unpack_packages(place, "arm64", ARM_PACKAGES))
     host = f"{sys.version_info.major}.{sys.version_info.minor}"
     for architecture, python in (("aarch64", ARM_PYTHON), ("x86_64", host)):
-        _once(folder / f"packages-{architecture}", partial(_unpack_wheels, architecture=architecture, python=python))
+        _fill_once(
+            folder / f"packages-{architecture}", partial(_unpack_wheels, architecture=architecture, python=python)
+        )
     return Emulators(folder)
 
 
-def _once(place: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder that is not there yet; a run that is broken off leaves none."""
+def _fill_once(place: Path, fill: Callable[[Path], None]) -> None:
+    """Fill the folder ``place`` unless it exists. If the process stops early, the folder does not exist."""
     if place.exists():
         return
-    print(f"fetching {place.name}", file=sys.stderr, flush=True)
+    print(f"downloading {place.name}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
         made = Path(temporary, "made")
         made.mkdir()
@@ -101,7 +109,7 @@ def _once(place: Path, fill: Callable[[Path], None]) -> None:
 
 
 def _unpack_packages(place: Path, architecture: str, names: Sequence[str]) -> None:
-    """Debian packages of any architecture, by a package index of their own: the system's is left alone."""
+    """Unpack Debian packages of any architecture. Their package index is separate from the system's."""
     with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
         for folder in ("lists/partial", "archives/partial", "debs"):
             Path(temporary, folder).mkdir(parents=True)
@@ -119,10 +127,9 @@ def _unpack_packages(place: Path, architecture: str, names: Sequence[str]) -> No
 
 
 def _unpack_wheels(place: Path, architecture: str, python: str) -> None:
+    """Unpack the wheels of the runtime's packages."""
     with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
-        platforms = [
-            f"--platform=manylinux{glibc if glibc.isdigit() else '_' + glibc}_{architecture}" for glibc in GLIBCS
-        ]
+        platforms = [f"--platform=manylinux{tag if tag.isdigit() else '_' + tag}_{architecture}" for tag in MANYLINUX]
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--no-deps"]
         pip += [f"--python-version={python}", "--only-binary=:all:", f"--dest={temporary}"]
         _output(*pip, *platforms, *WHEELS)
@@ -132,10 +139,11 @@ def _unpack_wheels(place: Path, architecture: str, python: str) -> None:
 
 
 def _output(*command: str, folder: Path | None = None) -> str:
+    """Run a command and return what it printed."""
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise EmulationError(f"{command[0]}: not found; emulation needs Debian 12 on x86-64") from None
+        raise EmulationError(f"{command[0]} was not found; emulation needs Debian 12 on x86-64") from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise EmulationError(f"{command[0]} failed: {last}")

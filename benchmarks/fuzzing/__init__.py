@@ -1,1 +1,4 @@
-"""TODO."""
+"""Damaged and crafted inputs: making them, and giving them to the runtime in a process of its own.
+
+Nothing here knows a report.
+"""

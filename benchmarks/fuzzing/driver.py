@@ -1,40 +1,41 @@
-"""Malformed inputs by the thousand: does anything but a clear error come out?
+"""Fuzzing: gives thousands of malformed inputs to the runtime and counts what ends neither in an answer nor an error.
 
-Each worker is a process that can die, hang or swell without harm: what it was at is then counted, and another goes on
-with the next input.
+The inputs are processed by `benchmarks.fuzzing.worker`, a process that may crash, hang or use too much memory. The
+driver then counts the input as a failure and starts another worker with the next input.
 """
 
 import json
 import queue
 import subprocess
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import IO
-
-from benchmarks.workers import worker_command
 
 HANG_S = 60.0
-"""Seconds after which an input counts as one that hangs. (The slowest take a fraction of one; but machines stall.)"""
-MEMORY = 1_000_000_000
-"""Bytes that a process may need in all."""
-CHUNK = 1000
-"""Inputs to a process, so that peaks of memory can be told apart."""
+"""Seconds after which an input counts as a hang. The slowest take less than a second, but a busy machine may stall."""
+MEMORY_LIMIT = 1_000_000_000
+"""Bytes that the worker may use in total."""
+INPUTS_PER_PROCESS = 1000
+"""A new process for each thousand inputs has a peak of memory of its own."""
+MAX_STDERR_FAILURES = 100
+"""Lines of a crashed worker's standard error that are kept."""
 
 
 @dataclass
-class Verdict:
-    """What came of many inputs."""
+class FuzzResult:
+    """The outcomes of many inputs."""
 
     inputs: int = 0
     answered: int = 0
-    refused: int = 0
-    bad: list[str] = field(default_factory=list)
-    """What should not be: the input and what it did."""
+    rejected: int = 0
+    """Inputs that ended in a `FlowerError`."""
+    failures: list[str] = field(default_factory=list)
+    """Each names an input and what it caused."""
     slowest_s: float = 0.0
     peak_bytes: int = 0
-    noise: int = 0
-    """Lines on standard error, past the runtime."""
+    stderr_lines: int = 0
+    """Lines that libraries wrote on standard error."""
 
 
 def fuzz(
@@ -43,34 +44,32 @@ def fuzz(
     more: Sequence[str] = (),
     *,
     first: int = 0,
-    advance: Callable[[int], object] = lambda _: None,
-) -> Verdict:
-    """Give ``count`` inputs of a kind of `benchmarks.workers.fuzz_worker` to the runtime, from number ``first`` on.
+    on_progress: Callable[[int], object] = lambda _: None,
+) -> FuzzResult:
+    """Give inputs of one kind to the runtime.
 
     Args:
-        kind: ``photo``, ``hostile`` or ``model``.
-        count: of inputs.
-        more: what that kind takes besides.
-        first: number of the first.
-        advance: told how many inputs are done, each time some are.
+        kind: ``photo``, ``crafted`` or ``model``.
+        count: how many inputs.
+        more: for ``model``, the path of a valid model file, which is damaged.
+        first: number of the first input.
+        on_progress: called with the number of inputs processed since its last call.
     """
-    verdict = Verdict()
+    result = FuzzResult()
     number, last = first, first + count
     while number < last:
-        done = _run(kind, number, min(number + CHUNK, last), more, verdict)
+        done = _run_worker(kind, number, min(number + INPUTS_PER_PROCESS, last), more, result)
         number += done
-        advance(done)
-    return verdict
+        on_progress(done)
+    return result
 
 
-def _run(kind: str, first: int, last: int, more: Sequence[str], verdict: Verdict) -> int:
-    """One worker; returns how many inputs it got through, one that killed it included."""
-    command = worker_command("fuzz_worker", kind, str(first), str(last), *more)
+def _run_worker(kind: str, first: int, last: int, more: Sequence[str], result: FuzzResult) -> int:
+    """Run one worker. Returns how many inputs it processed, including one that ended it."""
+    command = [sys.executable, "-m", f"{__package__}.worker", kind, str(first), str(last), *more]
     done, hung = 0, False
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        lines, noise = _reader(process.stdout), _reader(process.stderr)
+        lines, errors = _read_in_thread(process.stdout or ()), _read_in_thread(process.stderr or ())
         while True:
             try:
                 line = lines.get(timeout=HANG_S)
@@ -80,39 +79,41 @@ def _run(kind: str, first: int, last: int, more: Sequence[str], verdict: Verdict
                 break
             if line is None:
                 break
-            _count(json.loads(line), verdict)
+            _count(json.loads(line), result)
             done += 1
         process.wait()
-        while (line := noise.get()) is not None:
-            verdict.noise += 1
-            if len(verdict.bad) < 100 and process.returncode not in (0, None) and not hung:
-                verdict.bad.append(f"{kind} {first + done}: {line.strip()}")
+        while (line := errors.get()) is not None:
+            result.stderr_lines += 1
+            if len(result.failures) < MAX_STDERR_FAILURES and process.returncode not in (0, None) and not hung:
+                result.failures.append(f"{kind} {first + done}: {line.strip()}")
     if first + done < last:
-        verdict.inputs += 1
-        verdict.bad.append(f"{kind} {first + done}: {'hangs' if hung else f'ends the process ({process.returncode})'}")
+        outcome = f"no answer in {HANG_S:.0f} s" if hung else f"ended the process with status {process.returncode}"
+        result.inputs += 1
+        result.failures.append(f"{kind} {first + done}: {outcome}")
         return done + 1
     return done
 
 
-def _count(entry: dict[str, object], verdict: Verdict) -> None:
-    verdict.inputs += 1
+def _count(entry: dict[str, object], result: FuzzResult) -> None:
+    """Add one line of the worker to the result."""
+    result.inputs += 1
     if entry["outcome"] == "escaped":
-        verdict.bad.append(f"{entry['name']}: {entry['detail']}")
+        result.failures.append(f"{entry['name']}: {entry['detail']}")
     elif entry["outcome"] == "answered":
-        verdict.answered += 1
+        result.answered += 1
     else:
-        verdict.refused += 1
+        result.rejected += 1
         if "\n" in str(entry["detail"]):
-            verdict.bad.append(f"{entry['name']}: an error of several lines")
+            result.failures.append(f"{entry['name']}: an error message of several lines")
     seconds, peak = float(str(entry["seconds"])), int(str(entry["peak_bytes"]))
-    verdict.slowest_s = max(verdict.slowest_s, seconds)
-    if peak > MEMORY >= verdict.peak_bytes:
-        verdict.bad.append(f"{entry['name']}: {peak / 1e6:.0f} MB of memory")
-    verdict.peak_bytes = max(verdict.peak_bytes, peak)
+    result.slowest_s = max(result.slowest_s, seconds)
+    if peak > MEMORY_LIMIT >= result.peak_bytes:
+        result.failures.append(f"{entry['name']}: {peak / 1e6:.0f} MB of memory")
+    result.peak_bytes = max(result.peak_bytes, peak)
 
 
-def _reader(stream: IO[str]) -> "queue.Queue[str | None]":
-    """The lines of a stream, then None, as they come."""
+def _read_in_thread(stream: Iterable[str]) -> "queue.Queue[str | None]":
+    """Return a queue that gets the lines of ``stream`` as they come, and then None."""
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:

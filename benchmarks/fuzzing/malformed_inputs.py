@@ -1,4 +1,4 @@
-"""Photos and model files as an attacker, a bad disk or a broken camera makes them: each known by its number."""
+"""Malformed photos and model files: damaged ones, each reproducible from its number, and crafted ones."""
 
 import io
 import struct
@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image
 
 SIDE = 96
+"""Pixels of the valid photos."""
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 """Values at which lengths, sizes and offsets overflow."""
 
 
 @cache
-def sound_photos() -> tuple[bytes, ...]:
-    """Small photos that are in order, in every format that is read and in many of its varieties."""
+def valid_photos() -> tuple[bytes, ...]:
+    """Return small valid photos in every supported format, in many of its variants."""
     random = np.random.default_rng(0)
     slope = np.linspace(0, 200, SIDE)[:, None, None] + random.integers(0, 55, (SIDE, SIDE, 3))
     rgb = Image.fromarray(slope.astype(np.uint8))
@@ -55,24 +56,27 @@ def sound_photos() -> tuple[bytes, ...]:
         (rgb, "AVIF", {"quality": 60}),
     ]
     encoded = []
-    for image, form, options in photos:
+    for image, image_format, options in photos:
         file = io.BytesIO()
-        image.save(file, form, **options)
+        image.save(file, image_format, **options)
         encoded.append(file.getvalue())
     return tuple(encoded)
 
 
-def malformed(number: int, sound: Sequence[bytes]) -> bytes:
-    """Number ``number`` of the endless series: one of ``sound``, damaged in one to four ways. Always the same."""
+def damaged(number: int, valid: Sequence[bytes]) -> bytes:
+    """Return input ``number`` of an endless series: one of the ``valid`` files, damaged in one to four ways.
+
+    The same number always gives the same bytes.
+    """
     random = np.random.default_rng(number)
-    content = bytearray(sound[number % len(sound)])
+    content = bytearray(valid[number % len(valid)])
     for _ in range(int(random.integers(1, 5))):
         damage = DAMAGES[int(random.integers(len(DAMAGES)))]
-        damage(content, random, sound)
+        damage(content, random, valid)
     return bytes(content)
 
 
-HOSTILE: dict[str, Callable[[], bytes]] = {
+CRAFTED_PHOTOS: dict[str, Callable[[], bytes]] = {
     "PNG of 50,000 × 50,000": lambda: _png(50_000, 50_000),
     "PNG of 2,147,483,647 × 1": lambda: _png(2**31 - 1, 1),
     "PNG whose comment unpacks to 256 MB": lambda: _png(8, 8, _chunk(b"zTXt", b"c\0\0" + _zeros(256))),
@@ -88,22 +92,24 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "JPEG of 5,000 scans": lambda: _many_scans(5000),
     "JPEG of 10,900 × 10,900, a component at a time, in 1,500 empty scans": lambda: _empty_scans(10_900, 1500),
     "TIFF of 16 × 16 in one tile of 20,000 × 20,000": lambda: _large_tile(20_000),
-    "nothing": lambda: b"",
-    "a byte": lambda: b"\xff",
-    "a megabyte of zeros": lambda: bytes(1 << 20),
-    "a text": lambda: b"I am no picture at all. " * 1000,
+    "empty file": lambda: b"",
+    "one byte": lambda: b"\xff",
+    "one megabyte of zeros": lambda: bytes(1 << 20),
+    "text": lambda: b"This is not a picture. " * 1000,
 }  # fmt: skip
-"""Files made to hurt, by what they are."""
+"""Files crafted to exhaust memory or time, or to confuse a decoder: description → function that returns one."""
 
 
 def _many_scans(count: int) -> bytes:
-    jpeg = sound_photos()[1]
+    """Return a progressive JPEG whose last scan is repeated."""
+    jpeg = valid_photos()[1]
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:last] + jpeg[last:-2] * count + jpeg[-2:]
 
 
 def _empty_scans(side: int, count: int) -> bytes:
-    jpeg = sound_photos()[0]
+    """Return a large JPEG of scans without data. A decoder may process every pixel once in each scan."""
+    jpeg = valid_photos()[0]
     frame = jpeg.index(b"\xff\xc0")
     head = jpeg[: frame + 5] + struct.pack(">HH", side, side) + jpeg[frame + 9 : jpeg.rindex(b"\xff\xda")]
     scans = (b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1 + n % 3, 0x11 * (n % 3 > 0), 0, 63, 0) for n in range(count))
@@ -111,8 +117,9 @@ def _empty_scans(side: int, count: int) -> bytes:
 
 
 def _large_tile(side: int) -> bytes:
+    """Return a small TIFF whose only tile is large."""
     data = _zeros(side * side // 2**20 + 1)
-    # Width, height, bits, compression (deflate), colours, samples, layout; the tile's width, height, place and size.
+    # Width, height, bits, compression (deflate), colours, samples, layout; width, height, offset and size of the tile.
     numbers = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 284: 1, 322: side, 323: side, 324: 0, 325: len(data)}
     numbers[324] = 8 + 2 + 12 * len(numbers) + 4
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, number) for tag, number in numbers.items())
@@ -130,7 +137,7 @@ def _png(width: int, height: int, more: bytes = b"", data: bytes | None = None) 
 
 
 def _zeros(megabytes: int) -> bytes:
-    """Zeros, compressed piece by piece."""
+    """Return megabytes of zeros, compressed with deflate in pieces so that they never are in memory at once."""
     packer = zlib.compressobj()
     piece = bytes(1 << 20)
     return b"".join([*(packer.compress(piece) for _ in range(megabytes)), packer.flush()])
@@ -139,50 +146,50 @@ def _zeros(megabytes: int) -> bytes:
 Damage = Callable[[bytearray, np.random.Generator, Sequence[bytes]], None]
 
 
-def _place(content: bytearray, random: np.random.Generator) -> int:
-    # Half of the time in the first 200 bytes, where formats keep what everything hangs on.
+def _random_position(content: bytearray, random: np.random.Generator) -> int:
+    # Half of the positions are in the first 200 bytes, where headers are.
     return int(random.integers(min(200, len(content)) if random.random() < 0.5 else len(content)))
 
 
-def _flip(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+def _flip(content: bytearray, random: np.random.Generator, valid: Sequence[bytes]) -> None:
     for _ in range(int(random.integers(1, 16)) if content else 0):
-        content[_place(content, random)] ^= 1 << int(random.integers(8))
+        content[_random_position(content, random)] ^= 1 << int(random.integers(8))
 
 
-def _cut(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+def _cut(content: bytearray, random: np.random.Generator, valid: Sequence[bytes]) -> None:
     if content:
-        del content[_place(content, random) :]
+        del content[_random_position(content, random) :]
 
 
-def _field(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
-    """A number of one, two or four bytes becomes an extreme one."""
+def _field(content: bytearray, random: np.random.Generator, valid: Sequence[bytes]) -> None:
+    """Overwrite a number of one, two or four bytes with an extreme value."""
     width = int(random.choice([1, 2, 4]))
     value = int(random.choice(EXTREMES)) % 256**width
     if len(content) > width:
-        place = min(_place(content, random), len(content) - width)
-        content[place : place + width] = value.to_bytes(width, "big" if random.random() < 0.5 else "little")
+        position = min(_random_position(content, random), len(content) - width)
+        content[position : position + width] = value.to_bytes(width, "big" if random.random() < 0.5 else "little")
 
 
-def _remove(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+def _remove(content: bytearray, random: np.random.Generator, valid: Sequence[bytes]) -> None:
     if content:
-        place = _place(content, random)
-        del content[place : place + int(random.integers(1, 64))]
+        position = _random_position(content, random)
+        del content[position : position + int(random.integers(1, 64))]
 
 
-def _repeat(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
+def _repeat(content: bytearray, random: np.random.Generator, valid: Sequence[bytes]) -> None:
     if content:
-        place = _place(content, random)
-        piece = content[place : place + int(random.integers(1, 512))]
-        content[place:place] = piece * int(random.integers(1, 20))
+        position = _random_position(content, random)
+        piece = content[position : position + int(random.integers(1, 512))]
+        content[position:position] = piece * int(random.integers(1, 20))
 
 
-def _graft(content: bytearray, random: np.random.Generator, sound: Sequence[bytes]) -> None:
-    """A piece of another file takes the place of some bytes."""
-    other = sound[int(random.integers(len(sound)))]
+def _graft(content: bytearray, random: np.random.Generator, valid: Sequence[bytes]) -> None:
+    """Overwrite some bytes with a piece of another file."""
+    other = valid[int(random.integers(len(valid)))]
     start = int(random.integers(len(other)))
     piece = other[start : start + int(random.integers(1, 256))]
-    place = _place(content, random) if content else 0
-    content[place : place + len(piece)] = piece
+    position = _random_position(content, random) if content else 0
+    content[position : position + len(piece)] = piece
 
 
 DAMAGES: tuple[Damage, ...] = (_flip, _cut, _field, _field, _remove, _repeat, _graft)

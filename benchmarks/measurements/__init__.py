@@ -1,1 +1,4 @@
-"""TODO."""
+"""What suites measure: each module measures one subject and returns figures.
+
+Nothing here parses options or writes a report.
+"""

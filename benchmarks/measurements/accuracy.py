@@ -1,4 +1,4 @@
-"""Accuracy of several networks on the same photographs."""
+"""Accuracy of several networks on the same photographs, with 95 % intervals."""
 
 from typing import Any
 
@@ -9,11 +9,21 @@ from export.verification.comparison import Comparison
 from finetune.accuracy import confusion, hits, mean_per_class, per_class
 from finetune.data.split import Split
 
-WORST = 10
+ROWS = 10
+"""Rows of the tables of classes and pairs."""
 
 
 def figures(logits: np.ndarray, split: Split, reference: np.ndarray | None) -> dict[str, Any]:
-    """Top-1, top-5 and mean per-class accuracy with 95 % intervals, and the distance to ``reference``, as shares."""
+    """Return top-1, top-5 and mean per-class accuracy with intervals, and the difference from a reference.
+
+    Args:
+        logits: float, shape (images, classes).
+        split: the photographs.
+        reference: logits of another network on the same photographs, or None.
+
+    Returns:
+        Shares from 0 to 1, their intervals, and differences of logits.
+    """
     first, five = hits(logits, split.labels), hits(logits, split.labels, 5)
     result: dict[str, Any] = {
         "top1": float(first.mean()),
@@ -38,13 +48,13 @@ def figures(logits: np.ndarray, split: Split, reference: np.ndarray | None) -> d
 
 
 def worst_classes(logits: np.ndarray, split: Split) -> list[dict[str, Any]]:
-    """The classes that are recognised least, with what they are mostly taken for."""
+    """Return the classes with the lowest accuracy, and for each its most frequent wrong answer."""
     shares = per_class(logits, split.labels)
     table = confusion(logits.argmax(axis=1), split.labels, len(split.classes))
     counts = table.sum(axis=1)
     wrong = table.copy()
     np.fill_diagonal(wrong, 0)
-    order = [index for index in np.argsort(shares, kind="stable") if counts[index]][:WORST]
+    order = [index for index in np.argsort(shares, kind="stable") if counts[index]][:ROWS]
     return [
         {
             "name": split.classes[index],
@@ -57,10 +67,10 @@ def worst_classes(logits: np.ndarray, split: Split) -> list[dict[str, Any]]:
 
 
 def confused_pairs(logits: np.ndarray, split: Split) -> list[dict[str, Any]]:
-    """The most frequent mistakes: true class, answer, how often."""
+    """Return the most frequent errors: true class, answer and count."""
     table = confusion(logits.argmax(axis=1), split.labels, len(split.classes))
     np.fill_diagonal(table, 0)
-    order = np.argsort(-table, axis=None, kind="stable")[:WORST]
+    order = np.argsort(-table, axis=None, kind="stable")[:ROWS]
     pairs = [(int(place) // len(table), int(place) % len(table)) for place in order]
     return [
         {"true": split.classes[true], "answer": split.classes[answer], "images": int(table[true, answer])}

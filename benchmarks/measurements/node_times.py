@@ -1,10 +1,11 @@
-"""What each node of a model file costs, by onnxruntime's own profiler."""
+"""The time of each node of a model file, by onnxruntime's profiler."""
 
 import json
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -16,24 +17,24 @@ WARMUP, RUNS = 10, 100
 
 
 @dataclass(frozen=True)
-class Node:
-    """One node of the optimised graph."""
+class NodeTime:
+    """One node of the graph as onnxruntime optimised it."""
 
     name: str
     operator: str
     milliseconds: float
-    """Mean of the runs."""
+    """Mean of `RUNS` runs."""
     shape: str
-    """Of its first output."""
+    """The shape of its first output, for example ``1×112×112×64``."""
 
 
-def node_times(model: Path, pixels: np.ndarray, threads: int) -> list[Node]:
-    """The nodes of the graph that onnxruntime makes of ``model``, the slowest first.
+def measure_nodes(model: Path, pixels: np.ndarray, threads: int) -> list[NodeTime]:
+    """Return the nodes of the graph that onnxruntime makes of ``model``, the slowest first.
 
     Args:
         model: a model file.
         pixels: uint8, shape (batch, size, size, 3).
-        threads: for one operation.
+        threads: of the session.
     """
     with tempfile.TemporaryDirectory() as folder:
         options = session_options(threads)
@@ -43,16 +44,15 @@ def node_times(model: Path, pixels: np.ndarray, threads: int) -> list[Node]:
         for _ in range(WARMUP + RUNS):
             session.run(None, {INPUT: pixels})
         events = json.loads(Path(session.end_profiling()).read_text())
-    found: dict[str, list[dict[str, object]]] = defaultdict(list)
+    runs_by_node: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and str(event.get("name", "")).endswith("_kernel_time"):
-            found[event["name"].removesuffix("_kernel_time")].append(event)
+            runs_by_node[event["name"].removesuffix("_kernel_time")].append(event)
     nodes = []
-    for name, runs in found.items():
+    for name, runs in runs_by_node.items():
         arguments = runs[-1]["args"]
-        assert isinstance(arguments, dict)
-        times = [float(str(run["dur"])) / 1000 for run in runs[WARMUP:]]
+        times = [run["dur"] / 1000 for run in runs[WARMUP:]]
         outputs = arguments.get("output_type_shape") or [{}]
         shape = "×".join(str(side) for side in next(iter(outputs[0].values()), []))
-        nodes.append(Node(name, str(arguments.get("op_name", "")), float(np.mean(times)), shape))
+        nodes.append(NodeTime(name, arguments.get("op_name", ""), float(np.mean(times)), shape))
     return sorted(nodes, key=lambda node: -node.milliseconds)

@@ -1,7 +1,7 @@
-"""The training runs behind the report: the claimed recipe over seeds, and that recipe with one thing changed.
+"""The runs of the training report: the default recipe with several seeds, and with one thing changed at a time.
 
-Each is an ordinary ``python -m finetune`` in a folder of its own, so one that was broken off goes on, and one that is
-complete is not run again.
+Each is a run of ``python -m finetune`` in a folder of its own. A run that was stopped is resumed, and a complete run is
+not repeated.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from finetune.command_line import main as finetune
 from finetune.recipe import Recipe
-from finetune.run.training_state import LAST
+from finetune.run.output_folder import BEST_CHECKPOINT, LAST_STATE
 from runtime.errors import FlowerError
 from runtime.files.atomic import write_text
 
@@ -23,35 +23,35 @@ class Experiment:
     """One training run."""
 
     name: str
+    """Of its folder."""
     change: str
-    """What is different, in words."""
+    """What differs from the default recipe, for the report."""
     options: tuple[str, ...] = ()
-    """Of ``python -m finetune``."""
+    """Options of ``python -m finetune``."""
 
 
-CLAIMED = tuple(Experiment(f"seed-{seed}", f"seed {seed}", ("--seed", str(seed))) for seed in SEEDS)
-
+SEED_RUNS = tuple(Experiment(f"seed-{seed}", f"seed {seed}", ("--seed", str(seed))) for seed in SEEDS)
 FAST = Experiment("fast", "`--recipe fast`", ("--recipe", "fast"))
-REFERENCE = Experiment("reference", "the recipe itself")
+REFERENCE = Experiment("reference", "the default recipe")
 ABLATIONS = (
     REFERENCE,
-    Experiment("freeze-2", "layer2 trained as well", ("--freeze", "2")),
-    Experiment("freeze-4", "layer3 frozen as well", ("--freeze", "4")),
-    Experiment("echo", "each view serves four epochs", ("--echo", "4")),
+    Experiment("freeze-2", "layer2 is trained, too", ("--freeze", "2")),
+    Experiment("freeze-4", "layer3 is frozen, too", ("--freeze", "4")),
+    Experiment("echo", "each augmented view is used in four epochs", ("--echo", "4")),
     Experiment("one-rate", "one learning rate for all stages", ("--stage-decay", "1")),
     Experiment("at-once", "all stages trained from the first epoch", ("--unfreeze-every", "0")),
-    Experiment("random-head", "head from random weights", ("--head", "random")),
+    Experiment("random-head", "head with random initial weights", ("--head", "random")),
     Experiment("no-augmentation", "crop and flip only", ("--augmentation", "none")),
-    Experiment("rand-augment", "RandAugment for TrivialAugment", ("--augmentation", "rand")),
+    Experiment("rand-augment", "RandAugment instead of TrivialAugment", ("--augmentation", "rand")),
     Experiment("no-mixup", "no MixUp", ("--mixup", "0")),
-    Experiment("cutmix", "CutMix (alpha 1) in turns with MixUp", ("--cutmix", "1")),
+    Experiment("cutmix", "CutMix (alpha 1) alternating with MixUp", ("--cutmix", "1")),
     Experiment("no-erasing", "no random erasing", ("--erasing", "0")),
     Experiment("no-smoothing", "no label smoothing", ("--label-smoothing", "0")),
-    Experiment("swa", "SWA for EMA", ("--average", "swa")),
-    Experiment("frozen-batchnorm", "BatchNorm keeps ImageNet's statistics", ("--batchnorm", "frozen")),
+    Experiment("swa", "SWA instead of EMA", ("--average", "swa")),
+    Experiment("frozen-batchnorm", "BatchNorm keeps the statistics of ImageNet", ("--batchnorm", "frozen")),
     Experiment("decay-all", "weight decay on BatchNorm and biases, too", ("--decay", "all")),
-    Experiment("sgd", "SGD for AdamW", ("--optimizer", "sgd", "--lr", "0.005", "--head-lr", "0.02", "--weight-decay",
-                                         "0.0005")),
+    Experiment("sgd", "SGD instead of AdamW", ("--optimizer", "sgd", "--lr", "0.005", "--head-lr", "0.02",
+                                               "--weight-decay", "0.0005")),
     Experiment("size-224", "crops of 224 pixels", ("--size", "224")),
     Experiment("no-final", "no final phase", ("--final-share", "0")),
     Experiment("final-176", "final phase without the larger size", ("--final-size", "176")),
@@ -59,24 +59,33 @@ ABLATIONS = (
 
 
 def run_experiment(experiment: Experiment, folder: Path, common: tuple[str, ...], *, keep_state: bool = False) -> Path:
-    """Train it in ``folder``, unless that is done, and return its checkpoint.
+    """Train an experiment in ``folder``, unless it is complete.
 
-    ``keep_state``: leave the state after the last epoch beside it, which is several times as large.
+    Args:
+        experiment: what to train.
+        folder: of all experiments; this one has a folder of its name there.
+        common: options of ``python -m finetune`` that all experiments share.
+        keep_state: keep the training state after the last epoch, which is several times as large as the checkpoint.
+
+    Returns:
+        The path of the checkpoint.
 
     Raises:
-        FlowerError: training failed, its own message is on standard error; or what is there was trained otherwise.
+        FlowerError: training failed, and printed why on standard error; or the folder has a run with other options.
     """
     output = folder / experiment.name
-    finished, told = output / "finished", json.dumps([*common, *experiment.options, Recipe().to_dict()])
-    if finished.exists() and finished.read_text() != told:
+    finished, settings = output / "finished", json.dumps([*common, *experiment.options, Recipe().to_dict()])
+    if finished.exists() and finished.read_text() != settings:
         raise FlowerError(f"{output}: was trained with other options or another recipe; choose another --output")
-    resume = ("--resume",) if (output / LAST).exists() else ()
+    resume = ("--resume",) if (output / LAST_STATE).exists() else ()
     if not finished.exists():
         print(f"\n== {experiment.name}: {experiment.change}", flush=True)
         status = finetune([*common, *experiment.options, "--output", str(output), *resume])
         if status:
-            raise FlowerError(f"{experiment.name}: training ended with status {status}; the same command goes on")
-        write_text(finished, told)
+            raise FlowerError(
+                f"{experiment.name}: training ended with status {status}; to continue, run the same command again"
+            )
+        write_text(finished, settings)
     if not keep_state:
-        (output / LAST).unlink(missing_ok=True)
-    return output / "best.pt"
+        (output / LAST_STATE).unlink(missing_ok=True)
+    return output / BEST_CHECKPOINT

@@ -1,12 +1,13 @@
-"""Training speed: this project's loop against the plain one, in turns.
+"""Training speed: this project's training loop against a plain loop, interleaved.
 
 The plain loop is that of torchvision's reference script for classification, with the same network, frozen stages,
-batches, crops and augmentation: every epoch decodes and augments every photograph in loader processes, runs the frozen
-stages again, and computes in float32, channels first.
+batches, crops and augmentation. In every epoch it decodes and augments every photograph in loader processes, and it
+also runs the frozen stages. It computes in float32 with channels first.
 """
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,12 @@ from finetune.training.epoch import train_epoch
 from runtime.photos.preprocessing import Preprocessing
 
 IMAGES = 256
-"""Photographs of one turn."""
+"""Photographs in one epoch of a measurement."""
 
 
-class _PlainPhotos(Dataset[tuple[torch.Tensor, int]]):
+class _AugmentedPhotos(Dataset[tuple[torch.Tensor, int]]):
+    """Photographs that are decoded and augmented at each access."""
+
     def __init__(self, split: Split, recipe: Recipe) -> None:
         self._split, self._augment = split, augmentation(recipe)
         self._mean, self._std = torch.tensor(IMAGENET_MEAN).view(3, 1, 1), torch.tensor(IMAGENET_STD).view(3, 1, 1)
@@ -48,15 +51,24 @@ class _PlainPhotos(Dataset[tuple[torch.Tensor, int]]):
 
 
 def measure_training_speed(train: Split, weights: Path, recipe: Recipe, rounds: int) -> list[dict[str, Any]]:
-    """Images a second of both loops in each phase of ``recipe`` and over its whole run; their ratios round by round.
+    """Measure images per second of both loops in each phase of ``recipe`` and over its whole run.
 
-    Every epoch is taken for a late one, in which all stages that ever join are trained, except that the first epoch has
-    to make every view anew, where later ones make one in ``recipe.echo``.
+    Every epoch is measured as a late one, in which all stages that the recipe unfreezes are trained. The first epoch is
+    measured apart, because it computes every augmented view, and later epochs compute one in ``recipe.echo``.
+
+    Args:
+        train: the training split.
+        weights: ImageNet weights.
+        recipe: to measure.
+        rounds: interleaved.
+
+    Returns:
+        Rows with quartiles of images per second, and quartiles of the ratios to the plain loop within each round.
     """
     split = train.head(IMAGES)
     last = round(recipe.final_share * recipe.epochs)
     main = replace(recipe, epochs=10_000, final_share=0.0, warmup_epochs=0.0, unfreeze_every=0)
-    final = replace(replace(main, final_share=1.0).phase(0), final_share=0.0)
+    final = replace(replace(main, final_share=1.0).for_epoch(0), final_share=0.0)
     rows, plain_seconds, seconds = [], np.zeros(rounds), np.zeros(rounds)
     for name, phase, epochs in (("main", main, recipe.epochs - last), ("final", final, last)):
         if epochs:
@@ -77,7 +89,7 @@ def _row(name: str, rates: np.ndarray, plain: np.ndarray) -> dict[str, Any]:
 
 
 def _rates(split: Split, weights: Path, recipe: Recipe, rounds: int) -> tuple[float, np.ndarray, np.ndarray]:
-    """Images a second: of our first epoch, and in each round of the plain loop and of ours."""
+    """Return images per second: of this project's first epoch, and of the plain loop and this project in each round."""
     hardware = Hardware.detect("cpu")
     plain = _plain_loop(split, weights, recipe, hardware.workers)
     rates = []
@@ -89,16 +101,17 @@ def _rates(split: Split, weights: Path, recipe: Recipe, rounds: int) -> tuple[fl
         )
         state = new_state(run, network)
         set_trainable(network, recipe.freeze)
-        views = TrainingBatches(run, recipe, network)
-        plain()  # warms up
-        first = train_epoch(run, state, network, views, 0)["images_per_second"]
-        train_epoch(run, state, network, views, 1)
-        for turn in tqdm(range(rounds), desc=f"training speed, {recipe.size} pixels", unit="round", disable=None):
-            rates.append((plain(), train_epoch(run, state, network, views, turn + 2)["images_per_second"]))
+        batches = TrainingBatches(run, recipe, network)
+        plain()  # warm-up
+        first = train_epoch(run, state, network, batches, 0)["images_per_second"]
+        train_epoch(run, state, network, batches, 1)
+        for index in tqdm(range(rounds), desc=f"training speed, {recipe.size} pixels", unit="round", disable=None):
+            rates.append((plain(), train_epoch(run, state, network, batches, index + 2)["images_per_second"]))
     return first, *np.array(rates).T
 
 
-def _plain_loop(split: Split, weights: Path, recipe: Recipe, workers: int) -> Any:
+def _plain_loop(split: Split, weights: Path, recipe: Recipe, workers: int) -> Callable[[], float]:
+    """Return a function that trains for one epoch and returns its images per second."""
     network = PhotoNetwork(len(split.classes))
     load_pretrained(network, weights)
     set_trainable(network, recipe.freeze)
@@ -106,10 +119,10 @@ def _plain_loop(split: Split, weights: Path, recipe: Recipe, workers: int) -> An
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=recipe.lr)
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     loader = DataLoader(
-        _PlainPhotos(split, recipe), batch_size=recipe.batch_size, shuffle=True, num_workers=workers, drop_last=True
+        _AugmentedPhotos(split, recipe), batch_size=recipe.batch_size, shuffle=True, num_workers=workers, drop_last=True
     )
 
-    def one_pass() -> float:
+    def train_one_epoch() -> float:
         started, seen = time.perf_counter(), 0
         for images, labels in loader:
             output = model(images)
@@ -122,4 +135,4 @@ def _plain_loop(split: Split, weights: Path, recipe: Recipe, workers: int) -> An
             seen += len(labels)
         return seen / (time.perf_counter() - started)
 
-    return one_pass
+    return train_one_epoch

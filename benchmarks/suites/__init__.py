@@ -1,1 +1,45 @@
-"""TODO."""
+"""The suites: one module for each report, and the registry that finds them.
+
+A suite decides what is measured, and in which order. How something is measured belongs in `benchmarks.measurements`.
+"""
+
+import ast
+import pkgutil
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks.core.harness import Suite
+from runtime.errors import FlowerError
+
+DEFAULT_SUITE = "models"
+"""The suite that ``python -m benchmarks`` runs without a subcommand."""
+
+
+def suite_names() -> tuple[str, ...]:
+    """Return the names of all suites, which are the names of the modules in this folder."""
+    return tuple(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def suite_summary(name: str) -> str:
+    """Return the first line of the docstring of the suite ``name``.
+
+    The module is parsed, not imported, because suites import large libraries.
+    """
+    spec = find_spec(f".{name}", __name__)
+    if spec is None or spec.origin is None:
+        raise FlowerError(f"there is no suite {name!r}")
+    source = Path(spec.origin).read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or name).splitlines()[0].rstrip(".")
+
+
+def load_suite(name: str) -> Suite:
+    """Import the module of the suite ``name`` and return its ``SUITE``.
+
+    Raises:
+        FlowerError: no such suite.
+    """
+    if name not in suite_names():
+        raise FlowerError(f"there is no suite {name!r}; choose from: {', '.join(suite_names())}")
+    suite: Suite = import_module(f".{name}", __name__).SUITE
+    return suite

@@ -1,147 +1,94 @@
-"""``python -m benchmarks emulation``: the model file on processors that are not here, against this machine."""
+"""The answers of a model file on emulated processors, for example a Raspberry Pi's."""
 
 import argparse
-import json
-import shlex
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from benchmarks.core.machine import describe_machine
-from benchmarks.core.rendering import render
-from benchmarks.environments.emulators import PROCESSORS, EmulationError, Emulators, Processor, fetch
-from benchmarks.workers import worker_path
-from export.verification.comparison import SAME_NETWORK
-from finetune.data.dataset import SPLITS, read_split
-from runtime.command_line.arguments import positive_int
-from runtime.command_line.program import run_command
-from runtime.files.atomic import write_text
+from benchmarks.core.arguments import add_photos_argument, add_split_argument, evenly_spaced
+from benchmarks.core.harness import Figures, Run, Suite
+from benchmarks.environments.emulators import PROCESSORS, EmulationError, Processor, fetch_emulators
+from benchmarks.measurements.emulated_answers import run_emulated
+from export.verification.comparison import MAX_ROUNDING_DIFFERENCE
+from finetune.data.dataset import read_split
+from runtime.command_line.arguments import add_data_argument, add_model_argument
 from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks emulation --data data            20 test photographs, the model inside, all processors
-  python -m benchmarks emulation --photos 3 --processors cortex-a72
+  {command} --data data            20 test photographs, the model inside, all processors
+  {command} --photos 3 --processors cortex-a72
 
-Needs Debian 12 on x86-64; installs nothing. The first run fetches 200 MB into --cache. An emulated Cortex-A72 takes 10
-seconds a photograph. Writes emulation.md and emulation.json to --report.
+Needs Debian 12 on x86-64 and installs nothing. The first run downloads 200 MB into --cache. An emulated Cortex-A72
+takes 10 seconds for one photograph. The exit status is 1 if an answer differs from this machine's.
 """
-REPOSITORY = Path(__file__).parents[2]
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The options of ``python -m benchmarks emulation``."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this suite."""
     names = tuple(processor.name for processor in PROCESSORS)
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks emulation",
-        description="Compare a model's answers on emulated processors with this machine's.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="FILE", help="(default: the model inside)")
-    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
-    parser.add_argument("--photos", type=positive_int, default=20, metavar="N", help="photographs of it (default: 20)")
+    add_model_argument(parser, DEFAULT_MODEL)
+    add_data_argument(parser)
+    add_split_argument(parser)
+    add_photos_argument(parser, 20)
     parser.add_argument("--processors", nargs="+", choices=names, default=names, help="(default: all)")
-    parser.add_argument("--cache", type=Path, default=Path("runs/emulators"), metavar="DIR", help="for what is fetched")
-    parser.add_argument("--report", type=Path, default=Path("runs/report"), metavar="DIR", help="the report's folder")
-    return parser
+    parser.add_argument(
+        "--cache", type=Path, default=Path("runs/emulators"), metavar="DIR", help="for downloads (default: %(default)s)"
+    )
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run ``python -m benchmarks emulation`` and return its exit status: 1 if an answer differs."""
-    options = build_parser().parse_args(arguments)
-    return run_command("benchmarks", lambda: _emulate(options), interrupted="nothing was written")
-
-
-def _emulate(options: argparse.Namespace) -> None:
+def measure(run: Run) -> Figures:
+    """Compare the logits on every processor with this machine's."""
+    options = run.options
     split = read_split(options.data, options.split)
-    step = max(1, len(split) // options.photos)
-    photos = split.paths[::step][: options.photos]
+    photos = evenly_spaced(split.paths, options.photos)
     session = Session(options.model, device="cpu")
-    here = {str(path): session.logits(session.info.preprocessing(path)[np.newaxis])[0] for path in photos}
-    emulators = fetch(options.cache)
+    native = np.stack([session.logits(session.info.preprocessing(path)[np.newaxis])[0] for path in photos])
+    emulators = fetch_emulators(options.cache)
     rows = []
     for processor in PROCESSORS:
         if processor.name in options.processors:
-            for plain in (False, True) if processor.overflows else (False,):
-                found = answers(emulators, processor, options.model, photos, plain=plain)
-                rows.append(_row(processor, here, *found, plain=plain))
+            for default_options in (False, True) if processor.overflows else (False,):
+                version, emulated = run_emulated(
+                    emulators, processor, options.model, photos, default_options=default_options
+                )
+                rows.append(_row(processor, native, emulated, version, default_options=default_options))
                 print(_line(rows[-1]), flush=True)
-    figures = {
-        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
-        "machine": describe_machine(),
+    return {
         "photos": len(photos),
         "split": split.describe(),
-        "bound": SAME_NETWORK,
+        "limit": MAX_ROUNDING_DIFFERENCE,
         "processors": rows,
     }
-    write_text(options.report / "emulation.json", json.dumps(figures, indent=1) + "\n")
-    write_text(options.report / "emulation.md", render("emulation.md.jinja", **figures))
-    print(options.report / "emulation.md")
-    wrong = [row["name"] for row in rows if row["judged"] and not row["holds"]]
-    if wrong:
-        raise EmulationError(f"answers differ from this machine's on {', '.join(wrong)}")
 
 
-def answers(
-    emulators: Emulators, processor: Processor, model: Path, photos: Sequence[Path], *, plain: bool = False
-) -> tuple[str, dict[str, np.ndarray]]:
-    """The version of onnxruntime, and the logits of each photograph, float32, shape (classes,), on ``processor``.
-
-    ``plain``: with onnxruntime's default options instead of the runtime's.
+def check(figures: Figures) -> None:
+    """Raise an error if an answer differs.
 
     Raises:
-        EmulationError: the emulated process failed.
+        EmulationError: names the processors whose answers differ.
     """
-    script = str(worker_path("emulated_classifier"))
-    places = [str(path.resolve()) for path in photos]
-    command = emulators.command(processor, [script, str(model.resolve()), "plain" if plain else "runtime", *places])
-    environment = dict(emulators.environment(processor, REPOSITORY))
-    found: dict[str, np.ndarray] = {}
-    version = ""
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
-    ):
-        assert process.stdout is not None
-        with tqdm(total=len(photos), desc=processor.name, unit="img", disable=None) as bar:
-            for line in process.stdout:
-                answer = json.loads(line)
-                version = answer.get("onnxruntime", version)
-                if "photo" in answer:
-                    found[str(photos[len(found)])] = np.array(answer["logits"], np.float32)
-                    bar.update()
-        process.wait()
-        errors.seek(0)
-        said = errors.read().strip().splitlines()
-    if process.returncode or len(found) != len(photos):
-        raise EmulationError(f"{processor.name}: the emulated process failed ({said[-1] if said else 'no message'})")
-    return version, found
+    wrong = [row["name"] for row in figures["processors"] if row["checked"] and not row["passed"]]
+    if wrong:
+        raise EmulationError(f"the answers on {', '.join(wrong)} differ from this machine's; see the report")
 
 
 def _row(
-    processor: Processor, here: dict[str, np.ndarray], version: str, there: dict[str, np.ndarray], *, plain: bool
+    processor: Processor, native: np.ndarray, emulated: np.ndarray, version: str, *, default_options: bool
 ) -> dict[str, Any]:
-    native, emulated = (np.stack([logits[photo] for photo in here]) for logits in (here, there))
-    agreed = int((native.argmax(axis=1) == emulated.argmax(axis=1)).sum())
+    same = int((native.argmax(axis=1) == emulated.argmax(axis=1)).sum())
     worst = float(np.abs(native - emulated).max() / native.std())
     return {
         "name": processor.name,
-        "description": processor.description + (", onnxruntime as it comes" if plain else ""),
-        "judged": not plain,
+        "description": processor.description + (", onnxruntime's default options" if default_options else ""),
+        "checked": not default_options,
         "onnxruntime": version,
-        "photos": len(here),
-        "same_top1": agreed,
+        "photos": len(native),
+        "same_top1": same,
         "worst_difference": worst,
-        "holds": agreed == len(here) and worst <= SAME_NETWORK,
+        "passed": same == len(native) and worst <= MAX_ROUNDING_DIFFERENCE,
     }
 
 
@@ -150,3 +97,12 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['name']} ({row['description']}): same top-1 on {row['same_top1']} of {row['photos']}, logits differ by "
         f"at most {100 * row['worst_difference']:.2g} % of their standard deviation"
     )
+
+
+SUITE = Suite(
+    description="Compare a model's answers on emulated processors with this machine's.",
+    examples=EXAMPLES,
+    add_arguments=add_arguments,
+    measure=measure,
+    check=check,
+)

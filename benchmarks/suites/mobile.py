@@ -1,11 +1,8 @@
-"""``python -m benchmarks mobile``: the bundle for phones against the model file it is made from, in the runtime."""
+"""The mobile bundle against its model file in the runtime: size, agreement and speed."""
 
 import argparse
-import json
-import shlex
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,17 +10,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.core.arguments import add_limit_argument, add_rounds_argument, add_split_argument
+from benchmarks.core.harness import Figures, Run, Suite
 from benchmarks.core.intervals import wilson
-from benchmarks.core.machine import describe_machine
-from benchmarks.core.rendering import render
 from benchmarks.core.timing import interleaved, percentiles, speedup
 from export.mobile.bundle import MobileBundle, build_mobile_bundle
 from export.mobile.bundle_check import BundleModel
-from finetune.data.dataset import SPLITS, read_split
+from finetune.data.dataset import read_split
 from runtime.classifier import FlowerClassifier
-from runtime.command_line.arguments import positive_int
-from runtime.command_line.program import run_command
-from runtime.files.atomic import write_text
+from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.files.digest import file_digest
 from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import DEFAULT_MODEL
@@ -31,48 +26,33 @@ from runtime.inference.session import Session
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks mobile --data data
-  python -m benchmarks mobile --data data --limit 50 --rounds 5     a quick look
+  {command} --data data
+  {command} --data data --limit 50 --rounds 5     a quick look
 
-Leave the machine to itself. The bundle is built, checked and measured in a temporary folder. Writes mobile.md and
-mobile.json to --report.
+Run nothing else on the machine meanwhile. The bundle is built, checked and measured in a temporary folder.
 """
 PHOTOS = {"a photo of 700 × 500": (500, 700), "a photo of 4000 × 3000": (3000, 4000)}
-"""Title → height and width: Oxford's photographs, and a phone's with 12 megapixels."""
+"""Title → height and width: the size of Oxford's photographs, and that of a phone's photo with 12 megapixels."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The options of ``python -m benchmarks mobile``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks mobile",
-        description="Measure the mobile bundle: its size, whether it answers as flower-infer does, and its speed here.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, metavar="FILE", help="(default: the model inside)")
-    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the data set (default: data)")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
-    parser.add_argument("--limit", type=positive_int, metavar="N", help="photographs of it (default: all)")
-    parser.add_argument("--rounds", type=positive_int, default=100, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--threads", type=positive_int, default=default_threads(), metavar="N", help="CPU threads")
-    parser.add_argument("--report", type=Path, default=Path("runs/report"), metavar="DIR", help="the report's folder")
-    return parser
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this suite."""
+    add_model_argument(parser, DEFAULT_MODEL)
+    add_data_argument(parser)
+    add_split_argument(parser)
+    add_limit_argument(parser)
+    add_rounds_argument(parser, 100)
+    add_threads_argument(parser, default_threads())
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run ``python -m benchmarks mobile`` and return its exit status."""
-    options = build_parser().parse_args(arguments)
-    return run_command("benchmarks", lambda: _measure(options), interrupted="nothing was written")
-
-
-def _measure(options: argparse.Namespace) -> None:
+def measure(run: Run) -> Figures:
+    """Build the bundle, compare its answers with those of flower-infer, and time both."""
+    options = run.options
     split = read_split(options.data, options.split).head(options.limit)
     with tempfile.TemporaryDirectory() as folder:
         bundle = build_mobile_bundle(options.model, Path(folder, "bundle"), split)
-        latency = _latency(options.model, bundle, options.threads, options.rounds)
-    figures: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
-        "machine": describe_machine(),
+        latency = _measure_latency(options.model, bundle, options.threads, options.rounds)
+    return {
         "model": {
             "file": options.model.name,
             "sha256": file_digest(options.model),
@@ -88,38 +68,48 @@ def _measure(options: argparse.Namespace) -> None:
         ],
         "latency": latency,
     }
-    write_text(options.report / "mobile.json", json.dumps(figures, indent=1) + "\n")
-    write_text(options.report / "mobile.md", render("mobile.md.jinja", **figures))
-    print(options.report / "mobile.md")
 
 
-def _latency(path: Path, bundle: MobileBundle, threads: int, rounds: int) -> list[dict[str, Any]]:
-    """Of each kind of picture: the runtime with the model file, then the bundle; each row against the runtime's."""
+def _measure_latency(path: Path, bundle: MobileBundle, threads: int, rounds: int) -> list[dict[str, Any]]:
+    """Time the runtime with the model file and the bundle on each picture; ratios are relative to the runtime."""
     names = list(bundle.checks)
-    any_size, fixed = (BundleModel(bundle.folder / name, threads) for name in names)
+    any_size, fixed_size = (BundleModel(bundle.folder / name, threads) for name in names)
     classifier = FlowerClassifier(path, device="cpu", threads=threads)
     network = Session(path, device="cpu", threads=threads)
     size = classifier.info.preprocessing.size
-    square = _picture(size, size)[np.newaxis]
-    title = f"{size} × {size}, as the network takes it"
-    runtime = f"runtime, {path.name}"
+    square = _draw_clouds(size, size)[np.newaxis]
+    title = f"{size} × {size}, the network's input"
+    reference = f"runtime, {path.name}"
     contestants: dict[tuple[str, str], Callable[[], object]] = {
-        (title, runtime): lambda: network.logits(square),
-        (title, names[1]): lambda: fixed(square),
+        (title, reference): lambda: network.logits(square),
+        (title, names[1]): lambda: fixed_size(square),
     }
     for title, shape in PHOTOS.items():
-        photo = _picture(*shape)
-        contestants[title, runtime] = lambda photo=photo: classifier.predict(photo)  # type: ignore[misc]
+        photo = _draw_clouds(*shape)
+        contestants[title, reference] = lambda photo=photo: classifier.predict(photo)  # type: ignore[misc]
         contestants[title, names[0]] = lambda photo=photo: any_size(photo)  # type: ignore[misc]
-    lines = {" | ".join(key): run for key, run in contestants.items()}
-    seconds = dict(zip(contestants, interleaved(lines, rounds, "latency").values(), strict=True))
+    calls = {" | ".join(key): call for key, call in contestants.items()}
+    seconds = dict(zip(contestants, interleaved(calls, rounds, "latency").values(), strict=True))
     return [
-        {"picture": title, "who": who, **percentiles(times), "ratio": speedup(times, seconds[title, runtime])}
-        for (title, who), times in seconds.items()
+        {
+            "picture": title,
+            "contestant": name,
+            **percentiles(times),
+            "ratio": speedup(times, seconds[title, reference]),
+        }
+        for (title, name), times in seconds.items()
     ]
 
 
-def _picture(height: int, width: int) -> np.ndarray:
-    """Clouds: uint8, shape (height, width, 3)."""
+def _draw_clouds(height: int, width: int) -> np.ndarray:
+    """Return a smooth random picture, uint8, shape (height, width, 3); always the same."""
     coarse = np.random.default_rng(0).integers(0, 256, (height // 40 + 2, width // 40 + 2, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+SUITE = Suite(
+    description="Measure the mobile bundle: its size, its agreement with flower-infer, and its speed on this machine.",
+    examples=EXAMPLES,
+    add_arguments=add_arguments,
+    measure=measure,
+)

@@ -1,7 +1,7 @@
-"""One benchmark run: everything that the report shows, as one dictionary."""
+"""Accuracy, latency, throughput, memory and cold start of a checkpoint and its model files."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import argparse
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,146 +9,211 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.core import plots, process_timing, timing
-from benchmarks.core.machine import describe_machine
+from benchmarks.baselines.naive_quantization import NAIVE, quantize_naively
+from benchmarks.core import plots
+from benchmarks.core.arguments import add_limit_argument, add_rounds_argument, add_split_argument
+from benchmarks.core.harness import Figures, Run, Suite
+from benchmarks.core.process_timing import infer_command, measure_commands
+from benchmarks.core.timing import interleaved, percentiles, speedup
 from benchmarks.measurements import accuracy
 from export.graph.networks import TorchNetwork
 from export.verification.evaluation import Network, run_split
 from finetune.accuracy import confusion, per_class
+from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from finetune.network.checkpoint import Checkpoint, load_checkpoint
 from runtime.classifier import FlowerClassifier
+from runtime.command_line.arguments import add_data_argument, add_threads_argument
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
+from runtime.inference.cpu_threads import default_threads
 from runtime.inference.session import Session
 
+EXAMPLES = """\
+examples:
+  {command} --data data           the files that the export wrote to runs/flowers
+  {command} --checkpoint best.pt --models fp32.onnx int8.onnx --data data
+  {command} --limit 50 --rounds 10                   a quick look
+
+Run nothing else on the machine meanwhile. Writes report.md, report.json, report.html and plots to --report.
+"""
+EXPORTED = Path("runs/flowers")
+DEFAULT_CHECKPOINT = EXPORTED / "best.pt"
 PYTORCH = "PyTorch FP32"
 THROUGHPUT_BATCH = 16
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to measure."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this suite."""
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help=f"(default: {DEFAULT_CHECKPOINT} if it exists, else none)"
+    )
+    parser.add_argument(
+        "--models",
+        type=Path,
+        nargs="+",
+        default=[EXPORTED / f"flowers-resnet50-{precision}.onnx" for precision in ("fp32", "int8")],
+        metavar="FILE",
+        help="model files; the first is the reference for speed (default: FP32 and INT8 in runs/flowers)",
+    )
+    parser.add_argument(
+        "--naive",
+        action="store_true",
+        help="also measure two INT8 files that onnxruntime's quantize_static makes of the first model file: with "
+        "default options, and with uint8 activations",
+    )
+    add_data_argument(parser)
+    add_split_argument(parser)
+    add_limit_argument(parser)
+    add_rounds_argument(parser, 200)
+    add_threads_argument(parser, default_threads())
 
-    checkpoint: Path | None
-    models: tuple[Path, ...]
-    split: Split
-    rounds: int
-    threads: int
-    command: str
 
+def measure(run: Run) -> Figures:
+    """Measure the checkpoint and the model files.
 
-@dataclass(frozen=True)
-class Measured:
-    """The figures, ready for JSON, and the plots by file name."""
-
-    figures: dict[str, Any]
-    plots: dict[str, bytes]
-
-
-def measure(plan: Plan) -> Measured:
-    """Measure accuracy, latency, throughput, memory and cold start of the checkpoint and the model files.
-
-    The first contestant (the checkpoint in PyTorch, or else the first model file) is the reference for accuracy; the
-    first model file is the reference for speed.
+    The first network (the checkpoint, or else the first model file) is the reference for accuracy. The first model file
+    is the reference for speed.
 
     Raises:
-        FlowerError: a model cannot be opened, or does not belong to the others or to the data.
+        FlowerError: a model cannot be opened, or its classes or preprocessing differ from the others or the data.
     """
-    torch.set_num_threads(plan.threads)
-    sessions: dict[str, Session] = {}
-    paths: dict[str, Path] = {}
-    for path in plan.models:
-        session = Session(path, device="cpu", threads=plan.threads)
-        name = _name(session, paths)
-        sessions[name], paths[name] = session, path
-    checkpoint = load_checkpoint(plan.checkpoint) if plan.checkpoint else None
-    _belong_together(checkpoint, sessions, plan.split)
+    options = run.options
+    split = read_split(options.data, options.split).head(options.limit)
+    torch.set_num_threads(options.threads)
+    sessions = _open_sessions(_with_naive(options) if options.naive else options.models, options.threads)
+    path = options.checkpoint or (DEFAULT_CHECKPOINT if DEFAULT_CHECKPOINT.is_file() else None)
+    checkpoint = load_checkpoint(path) if path else None
+    _check_compatible(checkpoint, sessions, split)
 
-    first = next(iter(sessions.values()))
     networks: dict[str, Network] = {**({PYTORCH: TorchNetwork(checkpoint)} if checkpoint else {}), **sessions}
-    logits = run_split(networks, plan.split, first.info.preprocessing)
-    reference = next(iter(logits))
-    last = list(logits)[-1]
-
-    photo = plan.split.paths[0]
-    pixels = first.info.preprocessing(photo)[np.newaxis]
-    latency = timing.interleaved(_one_run_each(networks, pixels), plan.rounds, "latency")
-    batch = np.repeat(pixels, THROUGHPUT_BATCH, axis=0)
-    throughput = timing.interleaved(_one_run_each(networks, batch), max(5, plan.rounds // 10), "throughput")
-    whole = timing.interleaved(_photo_to_answer(paths, photo, plan.threads), plan.rounds, "photo to answer")
-    started = process_timing.measure(paths, photo, max(5, plan.rounds // 10), plan.threads)
-
-    fastest_reference = next(iter(sessions))
-    models = []
-    for name in logits:
-        entry: dict[str, Any] = {
+    logits = run_split(networks, split, next(iter(sessions.values())).info.preprocessing)
+    reference, last = next(iter(logits)), list(logits)[-1]
+    speed, latency = _time(networks, sessions, split.paths[0], options.rounds, options.threads)
+    models = [
+        {
             "name": name,
-            "accuracy": accuracy.figures(logits[name], plan.split, None if name == reference else logits[reference]),
-            "latency": timing.percentiles(latency[name]),
-            "speedup": timing.speedup(latency[name], latency[fastest_reference]),
+            "accuracy": accuracy.figures(values, split, None if name == reference else logits[reference]),
+            **speed[name],
+        }
+        for name, values in logits.items()
+    ]
+    final = logits[last]
+    _attach_plots(run, models, latency, final, split)
+    return {
+        "machine": {**run.signature["machine"], "threads_used": options.threads},
+        "split": {"name": split.name, "images": len(split), "of": split.official_size,
+                  "sha256": split.digest(), "description": split.describe()},
+        "rounds": options.rounds,
+        "throughput_batch": THROUGHPUT_BATCH,
+        "reference": reference,
+        "speed_reference": next(iter(sessions)),
+        "models": models,
+        "detailed_model": last,
+        "worst_classes": accuracy.worst_classes(final, split),
+        "confused_pairs": accuracy.confused_pairs(final, split),
+    }  # fmt: skip
+
+
+def _with_naive(options: argparse.Namespace) -> list[Path]:
+    """Quantize the first model file naively, and return all model files with the naive ones after the first."""
+    first, *others = options.models
+    split = read_split(options.data, "val")
+    naive = []
+    for precision in NAIVE:
+        ending = precision.removesuffix(" int8").replace(" ", "-")
+        output = first.with_name(f"{first.stem.removesuffix('-fp32')}-{ending}.onnx")
+        naive.append(quantize_naively(first, split, output, precision))
+    return [first, *naive, *others]
+
+
+def _open_sessions(paths: list[Path], threads: int) -> dict[str, Session]:
+    sessions: dict[str, Session] = {}
+    for path in paths:
+        session = Session(path, device="cpu", threads=threads)
+        name = f"ONNX {session.info.precision.upper() or session.path.stem}"
+        if name in sessions:
+            name = f"{name} ({session.path})"
+        if name in sessions:
+            raise FlowerError(f"{session.path}: this file is given twice; remove it once from --models")
+        sessions[name] = session
+    return sessions
+
+
+def _check_compatible(checkpoint: Checkpoint | None, sessions: Mapping[str, Session], split: Split) -> None:
+    preprocessing = next(iter(sessions.values())).info.preprocessing
+    for session in sessions.values():
+        if session.info.classes != split.classes:
+            raise FlowerError(
+                f"{session.path}: its classes differ from those of the data set; give --data the data it was trained on"
+            )
+        if session.info.preprocessing != preprocessing:
+            raise FlowerError(
+                f"{session.path}: its preprocessing differs from the first model file's; measure it in a run of its own"
+            )
+    if checkpoint is not None and (checkpoint.classes, checkpoint.preprocessing) != (split.classes, preprocessing):
+        raise FlowerError(
+            "the checkpoint's classes or preprocessing differ from the model files'; export the checkpoint again"
+        )
+
+
+def _time(
+    networks: Mapping[str, Network], sessions: Mapping[str, Session], photo: Path, rounds: int, threads: int
+) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+    """Return for each network the figures of speed, size and memory; and its latencies in seconds, shape (rounds,)."""
+    pixels = next(iter(sessions.values())).info.preprocessing(photo)[np.newaxis]
+    few = max(5, rounds // 10)
+    latency = interleaved(_calls(networks, pixels), rounds, "latency")
+    batch = np.repeat(pixels, THROUGHPUT_BATCH, axis=0)
+    throughput = interleaved(_calls(networks, batch), few, "throughput")
+    paths = {name: session.path for name, session in sessions.items()}
+    classifiers = {name: FlowerClassifier(path, device="cpu", threads=threads) for name, path in paths.items()}
+    whole_path = interleaved(
+        {name: partial(classifier.predict, photo) for name, classifier in classifiers.items()},
+        rounds,
+        "photo to answer",
+    )
+    del classifiers
+    started = measure_commands({name: infer_command(threads, photo, model=path) for name, path in paths.items()}, few)
+    reference = latency[next(iter(sessions))]
+    figures: dict[str, dict[str, Any]] = {}
+    for name in networks:
+        figures[name] = {
+            "latency": percentiles(latency[name]),
+            "speedup": speedup(latency[name], reference),
             "throughput_images_per_second": float(THROUGHPUT_BATCH / np.median(throughput[name])),
         }
         if name in paths:
-            entry |= {
+            figures[name] |= {
                 "file": paths[name].name,
                 "sha256": file_digest(paths[name]),
                 "bytes": paths[name].stat().st_size,
-                "photo_to_answer": timing.percentiles(whole[name]),
-                "cold_start": timing.percentiles(started[name]["seconds"]),
+                "photo_to_answer": percentiles(whole_path[name]),
+                "cold_start": percentiles(started[name]["seconds"]),
                 "peak_memory_bytes": float(np.median(started[name]["peak_bytes"])),
             }
-        models.append(entry)
-
-    final = logits[last]
-    figures = {
-        "command": plan.command,
-        "machine": {**describe_machine(), "threads_used": plan.threads},
-        "split": {"name": plan.split.name, "images": len(plan.split), "of": plan.split.official_size,
-                  "sha256": plan.split.digest(), "description": plan.split.describe()},
-        "rounds": plan.rounds,
-        "throughput_batch": THROUGHPUT_BATCH,
-        "reference": reference,
-        "speed_reference": fastest_reference,
-        "models": models,
-        "detailed_model": last,
-        "worst_classes": accuracy.worst_classes(final, plan.split),
-        "confused_pairs": accuracy.confused_pairs(final, plan.split),
-    }  # fmt: skip
-    table = confusion(final.argmax(axis=1), plan.split.labels, len(plan.split.classes))
-    pictures = {
-        "accuracy.png": plots.accuracy_plot(models),
-        "latency.png": plots.latency_plot({name: 1000 * values for name, values in latency.items()}),
-        "classes.png": plots.per_class_plot(per_class(final, plan.split.labels), last),
-        "confusion.png": plots.confusion_plot(table, last),
-    }
-    return Measured(figures, pictures)
+    return figures, latency
 
 
-def _name(session: Session, taken: dict[str, Path]) -> str:
-    name = f"ONNX {session.info.precision.upper() or session.path.stem}"
-    if name in taken:
-        name = f"{name} ({session.path})"
-    if name in taken:
-        raise FlowerError(f"{session.path}: given twice")
-    return name
-
-
-def _belong_together(checkpoint: Checkpoint | None, sessions: dict[str, Session], split: Split) -> None:
-    preprocessing = next(iter(sessions.values())).info.preprocessing
-    for name, session in sessions.items():
-        if session.info.classes != split.classes:
-            raise FlowerError(f"{session.path}: its classes are not the data set's; give the data it was trained on")
-        if session.info.preprocessing != preprocessing:
-            raise FlowerError(f"{session.path}: {name} is preprocessed differently from the others; compare them apart")
-    if checkpoint is not None and (checkpoint.classes, checkpoint.preprocessing) != (split.classes, preprocessing):
-        raise FlowerError("the checkpoint's classes or preprocessing are not the model files'; export it again")
-
-
-def _one_run_each(networks: dict[str, Network], pixels: np.ndarray) -> dict[str, Callable[[], object]]:
+def _calls(networks: Mapping[str, Network], pixels: np.ndarray) -> dict[str, Callable[[], object]]:
     return {name: partial(network.logits, pixels) for name, network in networks.items()}
 
 
-def _photo_to_answer(paths: dict[str, Path], photo: Path, threads: int) -> dict[str, Callable[[], object]]:
-    classifiers = {name: FlowerClassifier(path, device="cpu", threads=threads) for name, path in paths.items()}
-    return {name: partial(classifier.predict, photo) for name, classifier in classifiers.items()}
+def _attach_plots(
+    run: Run, models: list[dict[str, Any]], latency: Mapping[str, np.ndarray], final: np.ndarray, split: Split
+) -> None:
+    last = models[-1]["name"]
+    table = confusion(final.argmax(axis=1), split.labels, len(split.classes))
+    run.attach("accuracy.png", plots.accuracy_plot(models))
+    run.attach("latency.png", plots.latency_plot({name: 1000 * seconds for name, seconds in latency.items()}))
+    run.attach("classes.png", plots.per_class_plot(per_class(final, split.labels), last))
+    run.attach("confusion.png", plots.confusion_plot(table, last))
+
+
+SUITE = Suite(
+    description="Measure accuracy, speed, memory, size and cold start of a checkpoint and its model files.",
+    examples=EXAMPLES,
+    add_arguments=add_arguments,
+    measure=measure,
+    report="report",
+)

@@ -1,6 +1,6 @@
-"""Modules that a benchmark starts as a process of its own, to measure it apart from everything else.
+"""Modules that a suite starts as processes of their own, so that they are measured apart from everything else.
 
-Each has a ``__main__`` part and prints JSON. Nothing here is imported by a suite, except for the functions below.
+Each has a ``__main__`` part and prints JSON. They import nothing from the other rooms of this package.
 """
 
 import sys
@@ -13,5 +13,5 @@ def worker_command(name: str, *arguments: str) -> list[str]:
 
 
 def worker_path(name: str) -> Path:
-    """Return the file of the worker ``name``, for workers that must import nothing of this project."""
+    """Return the file of the worker ``name``, for workers that run without this package."""
     return Path(__file__).with_name(f"{name}.py")

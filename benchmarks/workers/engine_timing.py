@@ -1,6 +1,6 @@
-"""One engine, alone in its process: prints as JSON the milliseconds of each run of a model file on one photograph.
+"""Times one engine in a process of its own and prints, as JSON, the milliseconds of each run on one photograph.
 
-Usage: engine.py onnxruntime|openvino MODEL THREADS RUNS
+Usage: python -m benchmarks.workers.engine_timing onnxruntime|openvino MODEL THREADS RUNS
 """
 
 import json
@@ -16,14 +16,14 @@ from runtime.inference.session import Session
 WARMUP = 10
 
 
-def onnxruntime_engine(model: str, threads: int) -> tuple[ModelInfo, Callable[[np.ndarray], object]]:
-    """As `runtime` opens it."""
+def open_in_onnxruntime(model: str, threads: int) -> tuple[ModelInfo, Callable[[np.ndarray], object]]:
+    """Open a model file as `runtime` does."""
     session = Session(model, device="cpu", threads=threads)
     return session.info, session.logits
 
 
-def openvino_engine(model: str, threads: int) -> tuple[ModelInfo, Callable[[np.ndarray], object]]:
-    """As OpenVINO's documentation advises for one photograph at a time."""
+def open_in_openvino(model: str, threads: int) -> tuple[ModelInfo, Callable[[np.ndarray], object]]:
+    """Open a model file as OpenVINO's documentation recommends for one photograph at a time."""
     import openvino
 
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads)}
@@ -31,7 +31,7 @@ def openvino_engine(model: str, threads: int) -> tuple[ModelInfo, Callable[[np.n
     return Session(model, device="cpu", threads=threads).info, lambda images: compiled({INPUT: images})
 
 
-ENGINES = {"onnxruntime": onnxruntime_engine, "openvino": openvino_engine}
+ENGINES = {"onnxruntime": open_in_onnxruntime, "openvino": open_in_openvino}
 
 if __name__ == "__main__":
     engine, model, threads, runs = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

@@ -1,7 +1,9 @@
 """Runs a command and prints, as JSON, its wall-clock seconds and its peak memory in bytes.
 
-A process of its own, and a small one: the system counts a new process's peak from before it becomes another program,
-so a command started by a large process would seem to be as large.
+Usage: measured_command.py COMMAND…
+
+It is a small process of its own, because Linux counts the memory of the parent process, before exec, in the peak of a
+new process: a command that a large process started would appear as large.
 """
 
 import json
@@ -12,7 +14,7 @@ import time
 
 if __name__ == "__main__":
     started = time.perf_counter()
-    done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(done.stderr.strip() or f"exit status {done.returncode}")

@@ -1,6 +1,8 @@
-"""The least that any such command must do: import what it needs, load the model and run it once.
+"""The minimal script, with which the cold start of flower-infer is compared.
 
-Usage: floor.py MODEL THREADS
+It does what any such command must do: it imports the libraries, opens the model and runs it once.
+
+Usage: minimal_start.py MODEL THREADS
 """
 
 import os
@@ -10,10 +12,9 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy
 import onnxruntime
-import PIL.Image
+import PIL.Image  # noqa: F401  (imported for its cost: a command that reads photos needs it)
 
 if __name__ == "__main__":
-    assert PIL.Image
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(sys.argv[2])
     session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])

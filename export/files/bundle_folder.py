@@ -1,4 +1,4 @@
-"""TODO from export.files.output_files."""
+"""The folder of a bundle, which is replaced as a whole."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ from runtime.files.atomic import atomic_folder
 
 @contextmanager
 def bundle_folder(output: Path, files_of: Callable[[Path], Collection[str]]) -> Iterator[Path]:
-    """`replacing_folder`, for an ``output`` that does not exist, is empty, or is an earlier bundle and nothing else.
+    """Open a temporary folder that takes the place of ``output`` at the end (`runtime.files.atomic.atomic_folder`).
 
     Args:
-        output: the folder; all that is in it is deleted.
-        files_of: the names of the files of the bundle in a folder; none where there is no bundle.
+        output: a folder that does not exist, is empty, or holds an earlier bundle only. Its content is deleted.
+        files_of: returns the names of the files of the bundle in a folder; none if it holds no bundle.
 
     Raises:
-        FlowerError: it is a file, or a folder that holds something else.
+        FlowerError: ``output`` is a file, or a folder with other files.
     """
     if output.exists() and not output.is_dir():
         raise FlowerError(f"{output}: is a file; give a folder for the bundle (--output)")

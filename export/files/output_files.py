@@ -1,4 +1,4 @@
-"""Writing what an export makes: all of its files or, where a disk is full, none; and no folder of somebody else's."""
+"""Writing the files of one export together: all of them or, if the disk is full, none."""
 
 import hashlib
 import os
@@ -10,21 +10,21 @@ from export.files.manifest import NAME, manifest_text
 from runtime.files.atomic import atomic_file, remove_leftovers
 
 PREFIX = "flowers-"
-"""Begins the name of every model file."""
+"""Start of the name of every model file."""
 
 
 def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write ``contents`` (file name → content) into ``folder`` and name them in its manifest.
+    """Write ``contents`` (file name → content) into ``folder`` and add them to its manifest.
 
-    Everything is on the disk under temporary names before the first file takes its place; so a full disk leaves all as
-    it was. Whoever is killed after that, between two renames, leaves each file old or new in full, and the manifest
-    old: ``--check`` then tells which files it is not about.
+    All files are on the disk under temporary names before the first one is renamed. So a full disk leaves the folder as
+    it was. If the process is killed between two renames, each file is completely old or completely new, and the
+    manifest is old; ``python -m export check`` then reports the files that differ from the manifest.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # What a killed export left; nothing of a training that may be running in the same folder.
+    # Temporary files of an export that was killed. A training run in the same folder uses other names.
     remove_leftovers(folder, f"{PREFIX}*", NAME)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    # The last to come onto the stack is the first to leave it and take its place; the manifest is the last.
+    # ExitStack renames in reverse order of entering: the files in the order of ``contents``, then the manifest.
     together = {NAME: manifest_text(folder, digests).encode(), **dict(reversed(list(contents.items())))}
     with ExitStack() as stack:
         for name, content in together.items():
@@ -32,4 +32,4 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
             with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())  # some systems find out only now that the disk is full
+                os.fsync(file.fileno())  # some file systems report a full disk only here

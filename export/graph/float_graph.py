@@ -1,9 +1,9 @@
-"""Checkpoint → ONNX graph.
+"""From a checkpoint to the core graph.
 
-The exported network has two parts. The *core* takes float pixels (byte - `PIXEL_ZERO`) in (batch, 3, size, size) and
-is what `export.quantization.int8` quantizes. The *intake* turns the photo's bytes into them: a transpose, and a DequantizeLinear
-with scale 1 and zero point `PIXEL_ZERO`. The division by the standard deviation is inside the first convolution's
-weights.
+The exported network has two parts. The *core* takes float pixels (byte minus `PIXEL_ZERO`), shape
+(batch, 3, size, size), and is the part that `export.quantization.int8` quantizes. The *byte input*
+(`export.graph.byte_input`) turns the photo's bytes into these pixels. The division by the standard deviation is part of
+the weights of the first convolution.
 """
 
 import contextlib
@@ -16,19 +16,15 @@ import onnx
 import torch
 from torch import nn
 
+from export.errors import ExportError
+from export.graph.interface import OPSET, PIXELS
 from export.graph.onnx_files import strip_debug_information
 from finetune.network.checkpoint import Checkpoint
 from finetune.network.photo_network import FEATURES
 from runtime.inference.model_file import OUTPUT
 
-OPSET = 18
 
-
-PIXELS = "pixels"
-"""The core's input: float32 (batch, 3, size, size)."""
-
-
-class _Pool(nn.Module):
+class _GlobalAveragePool(nn.Module):
     """ONNX's GlobalAveragePool. torch's own pooling exports as ReduceMean, for which onnxruntime has no INT8 kernel."""
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
@@ -38,19 +34,22 @@ class _Pool(nn.Module):
 
 
 def build_float_graph(checkpoint: Checkpoint) -> onnx.ModelProto:
-    """The checkpoint's network as ONNX, from float pixels to logits, any batch size.
+    """Return the checkpoint's network as ONNX, from float pixels to logits, for any batch size.
 
     torch's exporter folds BatchNorm into the convolutions, so FP32 and INT8 start from the same graph.
+
+    Raises:
+        ExportError: torch's exporter returned nothing.
     """
     network = checkpoint.network()
     core = network.resnet
     with torch.no_grad():
         core.conv1.weight /= network.std
-    core.avgpool = _Pool()
+    core.avgpool = _GlobalAveragePool()
     size = checkpoint.preprocessing.size
-    # Two, because the exporter takes a batch of one for a constant.
+    # Two images, because the exporter treats a batch of one as a constant.
     example = torch.zeros((2, 3, size, size))
-    with _quiet(), torch.no_grad():
+    with _quiet_exporter(), torch.no_grad():
         program = torch.onnx.export(
             core,
             (example,),
@@ -60,14 +59,15 @@ def build_float_graph(checkpoint: Checkpoint) -> onnx.ModelProto:
             output_names=[OUTPUT],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         )
-    assert program is not None
-    # A round through bytes: the exporter's model shares memory with the torch network.
+    if program is None:
+        raise ExportError("torch.onnx.export returned no graph; install the versions in constraints.txt")
+    # Serialized and parsed again, because the exporter's model shares memory with the torch network.
     return strip_debug_information(onnx.load_from_string(program.model_proto.SerializeToString()))
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter reports its progress in lines that mean nothing to our users; errors still come as exceptions."""
+def _quiet_exporter() -> Iterator[None]:
+    """Hide the exporter's progress lines, which do not help users. Errors are still raised as exceptions."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""TODO from export.graph.float_graph."""
+"""Networks that run without a model file: the checkpoint in PyTorch, and a graph in onnxruntime."""
 
 import numpy as np
 import onnx
@@ -12,19 +12,20 @@ from runtime.inference.session import session_options
 
 
 class TorchNetwork:
-    """The checkpoint in PyTorch, asked as a `runtime.inference.session.Session` is: the reference for everything exported."""
+    """The checkpoint in PyTorch, with the interface of `runtime.inference.session.Session`."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._network = checkpoint.network()
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (batch, size, size, 3) to float32 (batch, classes), on the CPU."""
+        """Run the network on the CPU: uint8, shape (batch, size, size, 3), to float32, shape (batch, classes)."""
         with torch.inference_mode():
-            return self._network(torch.from_numpy(images)).numpy()
+            logits: np.ndarray = self._network(torch.from_numpy(images)).numpy()
+        return logits
 
 
 class OnnxNetwork:
-    """A finished or unfinished graph in onnxruntime, asked as a `runtime.inference.session.Session` is, without a file."""
+    """A graph with byte input in onnxruntime, with the interface of `runtime.inference.session.Session`."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         options = session_options(default_threads())
@@ -33,10 +34,5 @@ class OnnxNetwork:
         )
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (batch, size, size, 3) to float32 (batch, classes), on the CPU."""
+        """Run the graph on the CPU: uint8, shape (batch, size, size, 3), to float32, shape (batch, classes)."""
         return np.asarray(self._session.run([OUTPUT], {INPUT: images})[0])
-
-
-def torch_logits(checkpoint: Checkpoint, pixels: np.ndarray) -> np.ndarray:
-    """What PyTorch answers to one batch, to compare the graph with."""
-    return TorchNetwork(checkpoint).logits(pixels)

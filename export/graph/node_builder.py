@@ -1,4 +1,4 @@
-"""Writing ONNX graphs node by node."""
+"""Building an ONNX graph node by node."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,10 @@ from onnx import helper, numpy_helper
 
 
 class NodeBuilder:
-    """A growing list of nodes with the constants that they use.
+    """A list of nodes and of the constants that they use.
 
     Args:
-        prefix: begins every name that is made here, so that none meets one of the graph it is joined to.
+        prefix: starts every name made here, so that no name collides with one of the graph that the nodes are added to.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -21,31 +21,31 @@ class NodeBuilder:
         self.initializers: list[onnx.TensorProto] = []
 
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """Append a node with one output and return the name of that; ``""`` is an input left out."""
+        """Append a node with one output and return the output's name. An empty input name means an input left out."""
         output = output or f"{self._prefix}_{len(self.nodes)}"
         name = f"{self._prefix}_{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], name=name, **attributes))
         return output
 
     def floats(self, *values: float) -> str:
-        """A constant, float32: a scalar from one value, else a vector."""
+        """Add a float32 constant: a scalar for one value, otherwise a vector. Return its name."""
         return self.constant(np.array(values[0] if len(values) == 1 else values, dtype=np.float32))
 
     def integers(self, *values: int) -> str:
-        """A constant vector, int64."""
+        """Add a constant vector of int64. Return its name."""
         return self.constant(np.array(values, dtype=np.int64))
 
     def names(self, values: Sequence[str]) -> str:
-        """A constant vector of strings."""
+        """Add a constant vector of strings. Return its name."""
         return self.constant(np.array(values, dtype=object))
 
     def constant(self, values: np.ndarray) -> str:
-        """A constant; one that is here already is used again."""
+        """Add a constant and return its name. Equal constants are stored once."""
         tensor = numpy_helper.from_array(values)
-        for known in self.initializers:
-            tensor.name = known.name
-            if tensor == known:
-                return known.name
+        for existing in self.initializers:
+            tensor.name = existing.name
+            if tensor == existing:
+                return existing.name
         tensor.name = f"{self._prefix}_constant_{len(self.initializers)}"
         self.initializers.append(tensor)
         return tensor.name

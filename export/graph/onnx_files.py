@@ -1,4 +1,4 @@
-"""TODO from export.graph.float_graph."""
+"""Reading an ONNX file, and the bytes of a model file with its metadata."""
 
 from pathlib import Path
 
@@ -10,42 +10,46 @@ from runtime.inference.model_file import ModelInfo, check_model_file
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """The graph of a model file.
+    """Read the graph of a model file.
 
     Raises:
-        ModelError: no ONNX file that we would open; one in ORT format is none.
+        ModelError: the file is missing, unsafe or damaged, or is in ORT format, which holds no ONNX graph.
     """
     check_model_file(path)
     try:
         return onnx.load_from_string(path.read_bytes())
-    except Exception:  # protobuf's, of which there are several
+    except Exception:  # protobuf raises several unrelated classes
         raise ModelError(
-            f"{path}: not an ONNX file, which this is made from; give the one the ORT file came from"
+            f"{path}: not an ONNX file; if it is in ORT format, give the ONNX file it was made from"
         ) from None
 
 
 def model_file_bytes(model: onnx.ModelProto, info: ModelInfo) -> bytes:
-    """The bytes of a model file: ``model`` with ``info`` as its metadata, checked by onnx."""
+    """Return the bytes of a model file: ``model`` with ``info`` as its metadata, checked by `onnx.checker`.
+
+    ``model`` is changed: its metadata is replaced and its debug information removed.
+    """
     strip_debug_information(model)
     del model.metadata_props[:]
     helper.set_model_props(model, info.to_metadata())
     model.producer_name, model.producer_version = "flower-edge", info.versions.get("flower-edge", "")
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString(deterministic=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
 
 
 def strip_debug_information(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Remove what exporters leave behind for debugging: stack traces, comments and intermediate shapes.
+    """Remove stack traces, comments and intermediate shapes, in place, and return ``model``.
 
-    They hold paths of the machine that exported, and make the file larger for nothing.
+    Exporters add them for debugging. They hold paths of the exporting machine and make the file larger.
     """
     graph = model.graph
     del graph.value_info[:]
     for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         item.doc_string = ""
         del item.metadata_props[:]
-    used = {node.domain for node in graph.node}
-    kept = [entry for entry in model.opset_import if entry.domain in used]
+    used_domains = {node.domain for node in graph.node}
+    used_opsets = [entry for entry in model.opset_import if entry.domain in used_domains]
     del model.opset_import[:]
-    model.opset_import.extend(kept)
+    model.opset_import.extend(used_opsets)
     return model

@@ -1,4 +1,4 @@
-"""ONNX to ORT format, and the list of operators that a small build of onnxruntime needs for it."""
+"""From ONNX to ORT format, with the list of operators that a reduced build of onnxruntime needs."""
 
 import contextlib
 import io
@@ -13,21 +13,21 @@ CONFIG = "required_operators_and_types.config"
 
 
 def to_ort(models: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Models in ORT format, by onnxruntime's own converter: their graphs optimised, but for no one processor.
+    """Convert models to ORT format with onnxruntime's converter. The optimisations are valid for every processor.
 
-    The style is ``Fixed``: INT8 operators are fused here and not on the phone, which is what its CPU wants. (The other
-    one, ``Runtime``, leaves that to the phone, for execution providers that take none of these operators in INT8.)
+    The style ``Fixed`` fuses INT8 operators at conversion, which the CPU provider needs. The other style, ``Runtime``,
+    leaves fusion to the device, for execution providers without INT8 kernels.
 
     Args:
-        models: name without ending → ONNX file.
+        models: file name without suffix → bytes of an ONNX file.
 
     Returns:
-        ``NAME.ort`` for each, and under `CONFIG` the operators and types that all of them together need.
+        ``NAME.ort`` → bytes for each model, and `CONFIG` → the operators and types that all models together need.
     """
     with tempfile.TemporaryDirectory() as folder:
         for name, content in models.items():
             Path(folder, f"{name}.onnx").write_bytes(content)
-        with _quiet():
+        with _quiet_converter():
             convert_onnx_models_to_ort(
                 Path(folder),
                 optimization_styles=[OptimizationStyle.Fixed],
@@ -36,14 +36,14 @@ def to_ort(models: Mapping[str, bytes]) -> dict[str, bytes]:
                 enable_type_reduction=True,
             )
         files = {f"{name}.ort": Path(folder, f"{name}.ort").read_bytes() for name in models}
-        # Comments name the temporary folder.
+        # Comments are removed because they name the temporary folder.
         lines = [line for line in Path(folder, CONFIG).read_text().splitlines() if not line.startswith("#")]
     return {**files, CONFIG: "".join(f"{line}\n" for line in lines).encode()}
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The converter tells of its progress and its folders; errors still come as exceptions."""
+def _quiet_converter() -> Iterator[None]:
+    """Hide the converter's progress lines, which name temporary folders. Errors are still raised as exceptions."""
     logging.disable(logging.INFO)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

@@ -1,1 +1,5 @@
-"""The mobile bundle: a folder that an app can hold, from a photo's pixels to the names of flowers."""
+"""The mobile bundle: a folder that an app includes, with a model that takes a photo's pixels and returns names.
+
+This room holds the graph around the network, the bundle's documents and the bundle's check. Code for one phone system
+does not belong here, except for the snippets in the bundle's README.
+"""

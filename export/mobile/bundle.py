@@ -1,4 +1,4 @@
-"""The bundle: built in a temporary folder, opened from there, compared, and only then put in its place."""
+"""Making the mobile bundle: built in a temporary folder, checked there, and only then moved to its place."""
 
 import json
 from collections.abc import Callable
@@ -10,17 +10,24 @@ from export.files.bundle_folder import bundle_folder
 from export.graph.onnx_files import read_onnx
 from export.graph.ort_format import to_ort
 from export.mobile.bundle_check import LABELS, BundleComparison, BundleModel, check_bundle
-from export.mobile.documents import notice, readme
-from export.mobile.photo_graph import photo_graph
+from export.mobile.documents import notice_text, readme_text
+from export.mobile.photo_graph import build_photo_graph
 from finetune.data.split import Split
-from runtime.classifier import FlowerClassifier
 from runtime.distribution import tool_versions
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
+from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.model_file import ModelInfo
+from runtime.inference.session import Session
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+"""The version of the manifest's format."""
+ANY_SIZE_FILE = "flowers.ort"
+OVERFLOW_NOTE = (
+    "INT8 overflows on this processor in ORT format, but not on ARM or on x86 with VNNI; the bundle was compared with "
+    "the model file under the same condition"
+)
 UNCHECKED = "drawn pictures only: not checked on photographs (--data)"
 
 
@@ -30,54 +37,68 @@ class MobileBundle:
 
     folder: Path
     sizes: dict[str, int]
-    """File → bytes."""
+    """File name → size in bytes."""
     checks: dict[str, BundleComparison]
-    """ORT file → what it was found to do."""
+    """Name of an ORT file → its answers compared with those of the model file."""
 
 
 def build_mobile_bundle(
     model: Path, output: Path, split: Split | None, report: Callable[[str], None] = print
 ) -> MobileBundle:
-    """Make the mobile bundle of a model file.
+    """Make the mobile bundle of a model file. If anything fails, ``output`` stays as it was.
 
     Args:
         model: a file written by ``python -m export``.
-        output: a folder: a new one, an empty one, or an earlier bundle, which is replaced.
-        split: photographs to check it on; without them, drawn pictures tell that it is put together rightly, but not
-            that it names photographs as `FlowerClassifier` does.
-        report: takes lines about what was found.
+        output: a new folder, an empty one, or an earlier bundle, which is replaced.
+        split: photographs for the check. With None, the check uses drawn pictures: these show errors of the crop, the
+            channel order or the names, but not the agreement on photographs.
+        report: called with one line of text for each result.
 
     Raises:
-        ModelError: no model file of ours.
-        ExportError: the bundle answers otherwise than the model file does.
-        FlowerError: ``output`` holds something else, or the photographs are of other classes.
+        ModelError: ``model`` is not a model file of this project.
+        ExportError: the bundle's answers differ from those of the model file.
+        FlowerError: ``output`` contains other files, or the photographs have other classes.
     """
-    classifier = FlowerClassifier(model, device="cpu")
-    info = classifier.info
+    info = Session(model, device="cpu").info
     if split is not None and split.classes != info.classes:
         raise FlowerError(
-            f"{model}: knows {len(info.classes)} classes ({info.classes[0]}, …), the data set has "
-            f"{len(split.classes)} ({split.classes[0]}, …); give the data it was trained on, or --evaluate none"
+            f"{model}: knows {len(info.classes)} classes ({info.classes[0]}, …), but the data set has "
+            f"{len(split.classes)} ({split.classes[0]}, …); give the data set of its training, or --evaluate none"
         )
-    square = f"flowers-{info.preprocessing.size}.ort"
-    takes_any_size = {"flowers.ort": True, square: False}
-    with bundle_folder(output, _files_of) as folder:
-        for name, content in _models(model, info, takes_any_size).items():
+    fixed_size_file = f"flowers-{info.preprocessing.size}.ort"
+    any_size = {ANY_SIZE_FILE: True, fixed_size_file: False}
+    with bundle_folder(output, _bundle_files) as folder:
+        for name, content in _convert_models(model, info, any_size).items():
             (folder / name).write_bytes(content)
-        (folder / LABELS).write_text("".join(f"{name}\n" for name in _lines(info)), encoding="utf-8")
-        checks = dict(zip(takes_any_size, check_bundle(folder, takes_any_size, classifier, split), strict=True))
+        (folder / LABELS).write_text(labels_text(info), encoding="utf-8")
+        checks = check_bundle(folder, any_size, model, split)
         for name, check in checks.items():
-            report(f"{name:15} {_told(check, split)}")
+            report(f"{name:15} {_check_line(check, split)}")
+        if int8_products_overflow():
+            report(f"note            {OVERFLOW_NOTE}")
         source = {"name": model.name, "sha256": file_digest(model)}
-        (folder / "README.md").write_text(readme(info, square, _sentence(checks, split)), encoding="utf-8")
-        (folder / "NOTICE.md").write_text(notice(info, source), encoding="utf-8")
+        readme = readme_text(info, fixed_size_file, _check_sentence(checks, split))
+        (folder / "README.md").write_text(readme, encoding="utf-8")
+        (folder / "NOTICE.md").write_text(notice_text(info, source), encoding="utf-8")
         manifest = _manifest(folder, info, source, checks, split)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return MobileBundle(output, {file.name: file.stat().st_size for file in sorted(output.iterdir())}, checks)
 
 
-def _files_of(folder: Path) -> set[str]:
-    """The files that a manifest of ours in ``folder`` names, and it itself; none without one."""
+def labels_text(info: ModelInfo) -> str:
+    """Return the content of `LABELS`: one class name on each line, in the order of the model.
+
+    Raises:
+        FlowerError: a class name is not exactly one line.
+    """
+    for name in info.classes:
+        if name.splitlines() != [name]:
+            raise FlowerError(f"class {name!r} is not exactly one line, as {LABELS} needs; rename it and train again")
+    return "".join(f"{name}\n" for name in info.classes)
+
+
+def _bundle_files(folder: Path) -> set[str]:
+    """Names of the files of the mobile bundle in ``folder``; empty if ``folder`` is not a mobile bundle."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         return {MANIFEST, *manifest["files"]} if manifest["target"] == "mobile" else set()
@@ -85,36 +106,33 @@ def _files_of(folder: Path) -> set[str]:
         return set()
 
 
-def _models(path: Path, info: ModelInfo, takes_any_size: dict[str, bool]) -> dict[str, bytes]:
-    """The ORT files, and the list of their operators."""
+def _convert_models(path: Path, info: ModelInfo, any_size: dict[str, bool]) -> dict[str, bytes]:
+    """Return the ORT files and the list of their operators, file name → content."""
     model = read_onnx(path)
     graphs = {
-        Path(name).stem: photo_graph(model, info, any_size=any_size).SerializeToString()
-        for name, any_size in takes_any_size.items()
+        Path(name).stem: build_photo_graph(model, info, any_size=takes_any_size).SerializeToString()
+        for name, takes_any_size in any_size.items()
     }
     return to_ort(graphs)
 
 
-def _lines(info: ModelInfo) -> tuple[str, ...]:
-    broken = [name for name in info.classes if name.splitlines() != [name]]
-    if broken:
-        raise FlowerError(f"class {broken[0]!r} is not one line, as {LABELS} needs; rename it and train again")
-    return info.classes
-
-
-def _told(check: BundleComparison, split: Split | None) -> str:
+def _check_line(check: BundleComparison, split: Split | None) -> str:
     pictures = split.describe() if split else f"{check.images} {UNCHECKED}"
-    words = f"same top-1 as flower-infer on {check.agreement:.2%} of {pictures}; "
+    parts = [f"same top-1 as flower-infer on {check.agreement:.2%} of {pictures}"]
     if check.top1 is not None:
-        words += f"top-1 {check.top1:.2%}; "
-    return f"{words}probabilities differ by {check.worst_difference:.4f} at most"
+        parts.append(f"top-1 {check.top1:.2%}")
+    parts.append(f"probabilities differ by {check.worst_difference:.4f} at most")
+    return "; ".join(parts)
 
 
-def _sentence(checks: dict[str, BundleComparison], split: Split | None) -> str:
+def _check_sentence(checks: dict[str, BundleComparison], split: Split | None) -> str:
+    """One sentence for the bundle's README."""
     if split is None:
-        return "It was not checked on photographs when it was made, only on drawn pictures."
+        return "This bundle was not checked on photographs when it was made, only on drawn pictures."
     shares = " and ".join(f"{check.agreement:.2%}" for check in checks.values())
-    return f"Both files were checked against `flower-infer` on {split.describe()}: the same best name on {shares}."
+    return (
+        f"Both files were checked against `flower-infer` on {split.describe()}: they have the same top-1 on {shares}."
+    )
 
 
 def _manifest(

@@ -1,7 +1,7 @@
-"""The check of a bundle: opened from its files alone, it must answer as `runtime.FlowerClassifier` does."""
+"""The check of a mobile bundle: opened from its files only, it must answer like `runtime.FlowerClassifier`."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,26 @@ from tqdm import tqdm
 
 from export.errors import ExportError
 from export.mobile.photo_graph import INDICES, NAMES, PHOTO, PROBABILITIES, UNCERTAIN
+from export.verification.ort_reference import OrtReference
 from finetune.data.split import Split
+from runtime.answer import softmax
 from runtime.classifier import FlowerClassifier
 from runtime.inference.cpu_threads import default_threads
+from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.session import session_options
 from runtime.photos.open_photo import Photo, open_photo
 
-LEAST_AGREEMENT = 0.99
-"""Share of photographs on which the best name must be that of `FlowerClassifier`."""
-DRAWN = 16
-NEAR = 0.1
-"""On drawn pictures, which the model is unsure of: how far probabilities may differ where the best names do."""
+MINIMUM_AGREEMENT = 0.99
+"""Share of pictures whose top-1 must be that of `FlowerClassifier`."""
+DRAWN_PICTURES = 16
+TIE_MARGIN = 0.1
+"""On drawn pictures the model is uncertain: two classes whose probabilities differ by less count as the same top-1."""
 LABELS = "labels.txt"
 
 
 @dataclass(frozen=True)
 class BundleAnswer:
-    """What a bundle's model says of one photo: its four outputs."""
+    """The four outputs of a bundle's model for one photo, as in `export.mobile.photo_graph.build_photo_graph`."""
 
     names: list[str]
     probabilities: np.ndarray
@@ -36,11 +39,11 @@ class BundleAnswer:
 
 
 class BundleModel:
-    """A model of a bundle, opened as an app does: from the file, with nothing else.
+    """A model of a bundle, opened as an app opens it: from the ORT file, without any other file.
 
     Args:
         path: an ORT file of the bundle.
-        threads: for one operation; by default, the cores this process may use.
+        threads: for one operation; by default, the cores that this process may use.
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -48,108 +51,151 @@ class BundleModel:
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, photo: np.ndarray) -> BundleAnswer:
-        """Answer for ``photo``: uint8 RGB of the shape that the model takes."""
-        found = self._session.run([NAMES, PROBABILITIES, INDICES, UNCERTAIN], {PHOTO: photo})
-        names, probabilities, indices, uncertain = found
+        """Classify ``photo``: uint8, RGB, of the shape that the model takes."""
+        outputs = self._session.run([NAMES, PROBABILITIES, INDICES, UNCERTAIN], {PHOTO: photo})
+        names, probabilities, indices, uncertain = outputs
         return BundleAnswer([str(name) for name in names], probabilities, indices, bool(uncertain[0]))
 
     def signature(self) -> dict[str, list[dict[str, Any]]]:
-        """Names, types and shapes of its inputs and outputs, as the file has them."""
+        """Return the name, type and shape of each input and output, as the file defines them."""
         return {
-            side: [{"name": value.name, "type": value.type[7:-1], "shape": value.shape} for value in values]
+            side: [
+                {"name": value.name, "type": value.type.removeprefix("tensor(").removesuffix(")"), "shape": value.shape}
+                for value in values
+            ]
             for side, values in (("inputs", self._session.get_inputs()), ("outputs", self._session.get_outputs()))
         }
 
 
 @dataclass(frozen=True)
 class BundleComparison:
-    """What a bundle's model was found to do, against `FlowerClassifier` on the same pictures."""
+    """The answers of a bundle's model compared with those of `FlowerClassifier` on the same pictures."""
 
     images: int
     agreement: float
-    """Share of pictures with the same best name."""
+    """Share of pictures with the same top-1, 0 to 1."""
     worst_difference: float
-    """Largest difference of a probability among those that the bundle gives."""
+    """Largest difference of a probability, among the classes in the bundle's answers."""
     top1: float | None
-    """Share of photographs whose best name is their label; None for drawn pictures."""
+    """Share of photographs whose top-1 is their label, 0 to 1; None for drawn pictures."""
     expected_top1: float | None
-    """The same of `FlowerClassifier`."""
+    """The same share for `FlowerClassifier`."""
 
     def to_dict(self, split: Split | None) -> dict[str, Any]:
-        """For the manifest, in percent."""
-        found = {
+        """Return the comparison for the manifest; shares are in percent."""
+        values = {
             "photographs": split.describe() if split else None,
             "images": self.images,
             "same_top1_as_flower_infer": round(100 * self.agreement, 2),
             "worst_probability_difference": round(self.worst_difference, 4),
         }
         if self.top1 is None or self.expected_top1 is None:
-            return found
-        return {**found, "top1": round(100 * self.top1, 2), "top1_of_flower_infer": round(100 * self.expected_top1, 2)}
+            return values
+        return {**values, "top1": round(100 * self.top1, 2), "top1_of_flower_infer": round(100 * self.expected_top1, 2)}
+
+
+@dataclass
+class _Counts:
+    """What is counted for one model while the pictures are classified."""
+
+    same: list[bool] = field(default_factory=list)
+    correct: list[bool] = field(default_factory=list)
+    worst_difference: float = 0.0
+
+    def add(self, answer: BundleAnswer, expected: np.ndarray, label: int | None) -> None:
+        """Count one answer.
+
+        Args:
+            answer: of the bundle's model.
+            expected: probabilities of `FlowerClassifier`, float, shape (classes,).
+            label: the class of a photograph; None for a drawn picture.
+        """
+        difference = float(np.abs(answer.probabilities - expected[answer.indices]).max())
+        self.worst_difference = max(self.worst_difference, difference)
+        best = int(answer.indices[0])
+        is_tie = label is None and expected.max() - expected[best] <= TIE_MARGIN and difference <= TIE_MARGIN
+        self.same.append(best == int(expected.argmax()) or bool(is_tie))
+        if label is not None:
+            self.correct.append(best == label)
 
 
 def check_bundle(
-    folder: Path, models: dict[str, bool], classifier: FlowerClassifier, split: Split | None
-) -> list[BundleComparison]:
-    """Compare each model of the bundle in ``folder`` with ``classifier``, on ``split`` or else on drawn pictures.
+    folder: Path, any_size: Mapping[str, bool], model: Path, split: Split | None
+) -> dict[str, BundleComparison]:
+    """Compare each model of the bundle in ``folder`` with the model file that the bundle was made from.
+
+    The comparison is with `FlowerClassifier`. Where INT8 overflows in ORT format, it is with `OrtReference` instead.
 
     Args:
-        folder: the bundle. Only its files are used.
-        models: name of an ORT file → whether it takes photos of any size.
-        classifier: of the model file that the bundle was made from.
-        split: photographs; they are read and made upright here, as an app does, and resized in the graph.
+        folder: the bundle. Nothing outside it is used.
+        any_size: name of an ORT file → whether it takes photos of any size.
+        model: the model file.
+        split: photographs, which are decoded and turned upright here, as an app does. With None, drawn pictures.
+
+    Returns:
+        Name of an ORT file → its comparison.
 
     Raises:
-        ExportError: a model answers differently, or its names are not those of the bundle's list.
+        ExportError: a model has another top-1 too often, or its names are not those of `LABELS`.
     """
-    opened = {name: BundleModel(folder / name) for name in models}
+    models = {name: BundleModel(folder / name) for name in any_size}
+    classifier = FlowerClassifier(model, device="cpu")
+    ort_reference = OrtReference(model) if int8_products_overflow() else None
     labels = (folder / LABELS).read_text(encoding="utf-8").splitlines()
-    photos: Iterable[Photo] = split.paths if split else drawn_pictures()
-    same: dict[str, list[bool]] = {name: [] for name in models}
-    hits: dict[str, list[bool]] = {name: [] for name in models}
-    expected_hits: list[bool] = []
-    worst = dict.fromkeys(models, 0.0)
-    bar = tqdm(photos, desc="bundle, photographs", total=len(split) if split else DRAWN, unit="img", disable=None)
-    for position, photo in enumerate(bar):
+    photos: Iterable[Photo] = split.paths if split else draw_pictures()
+    total = len(split) if split else DRAWN_PICTURES
+    counts = {name: _Counts() for name in models}
+    expected_correct: list[bool] = []
+    for position, photo in enumerate(tqdm(photos, desc="bundle, photographs", total=total, unit="img", disable=None)):
         expected = classifier.probabilities(photo)
         upright = np.asarray(open_photo(photo))
         square = classifier.info.preprocessing(photo)[np.newaxis]
-        if split:
-            expected_hits.append(int(expected.argmax()) == int(split.labels[position]))
-        for name, any_size in models.items():
-            answer = opened[name](upright if any_size else square)
+        label = int(split.labels[position]) if split else None
+        expected_correct.append(int(expected.argmax()) == label)
+        if ort_reference is not None:
+            expected = softmax(ort_reference.logits(square)[0] / np.float32(classifier.info.temperature))
+        for name, bundle_model in models.items():
+            answer = bundle_model(upright if any_size[name] else square)
             if answer.names != [labels[index] for index in answer.indices]:
                 raise ExportError(f"{name}: its names are not those of {LABELS}; nothing was written")
-            difference = np.abs(answer.probabilities - expected[answer.indices])
-            worst[name] = max(worst[name], float(difference.max()))
-            best = int(answer.indices[0])
-            near = split is None and bool(expected.max() - expected[best] <= NEAR and difference.max() <= NEAR)
-            same[name].append(best == int(expected.argmax()) or near)
-            if split:
-                hits[name].append(best == int(split.labels[position]))
-    checks = []
-    for name in models:
-        top1, expected_top1 = (float(np.mean(own)) if split else None for own in (hits[name], expected_hits))
-        check = BundleComparison(len(same[name]), float(np.mean(same[name])), worst[name], top1, expected_top1)
-        if not check.agreement >= LEAST_AGREEMENT:
-            raise ExportError(
-                f"{name}: the same best name as flower-infer on {check.agreement:.2%} of {check.images} "
-                f"{'photographs' if split else 'drawn pictures'}, less than {LEAST_AGREEMENT:.0%}; "
-                "nothing was written; try another version of onnxruntime"
-            )
-        checks.append(check)
-    return checks
+            counts[name].add(answer, expected, label)
+    comparisons = {
+        name: BundleComparison(
+            images=total,
+            agreement=float(np.mean(count.same)),
+            worst_difference=count.worst_difference,
+            top1=float(np.mean(count.correct)) if split else None,
+            expected_top1=float(np.mean(expected_correct)) if split else None,
+        )
+        for name, count in counts.items()
+    }
+    for name, comparison in comparisons.items():
+        _check_agreement(name, comparison, "photographs" if split else "drawn pictures")
+    return comparisons
 
 
-def drawn_pictures() -> list[np.ndarray]:
-    """Coloured clouds of many sizes, uint8 (height, width, 3): enough to tell a wrong crop or channel order."""
+def _check_agreement(name: str, comparison: BundleComparison, pictures: str) -> None:
+    if comparison.agreement >= MINIMUM_AGREEMENT:
+        return
+    raise ExportError(
+        f"{name}: the same top-1 as flower-infer on {comparison.agreement:.2%} of {comparison.images} {pictures}, "
+        f"less than {MINIMUM_AGREEMENT:.0%}; nothing was written; try another version of onnxruntime"
+    )
+
+
+def draw_pictures() -> list[np.ndarray]:
+    """Draw smooth patterns of colours in several sizes: they show a wrong crop or channel order.
+
+    Returns:
+        `DRAWN_PICTURES` arrays, uint8, shape (height, width, 3); the same ones each time.
+    """
     random = np.random.default_rng(0)
     pictures = []
-    for _ in range(DRAWN):
+    for _ in range(DRAWN_PICTURES):
         height, width = random.integers(100, 450, 2)
         waves = random.uniform(-1, 1, (3, 4, 4))
         y, x = np.linspace(0, np.pi, height), np.linspace(0, np.pi, width)
         rows, columns = (np.cos(np.outer(side, np.arange(4))) for side in (y, x))
-        cloud = (rows @ waves @ columns.T).transpose(1, 2, 0)
-        pictures.append(np.clip(128 + 60 * cloud, 0, 255).astype(np.uint8))
+        pattern = (rows @ waves @ columns.T).transpose(1, 2, 0)
+        pictures.append(np.clip(128 + 60 * pattern, 0, 255).astype(np.uint8))
     return pictures

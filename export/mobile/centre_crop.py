@@ -1,14 +1,17 @@
-"""The geometry of `runtime.photos.preprocessing` as ONNX nodes: a photo of any size to the square that the network takes.
+"""The crop and resize of `runtime.photos.preprocessing` as ONNX nodes, for a photo of any size.
 
-ONNX's ``Resize`` with ``antialias`` is Pillow's algorithm, but it resizes whole pictures, and the centre square of a
-photo begins and ends between pixels. ``tf_crop_and_resize`` places every output pixel where it belongs; how far the
-filter reaches, however, onnxruntime takes from ``scales``, and what it does for pixels just outside is not Pillow's.
-So the square is cut out with a margin, resized with that, and the margin is cut off afterwards.
+ONNX's ``Resize`` with ``antialias`` uses Pillow's algorithm, but it resizes whole pictures, and the edges of a photo's
+centre square lie between pixels. The mode ``tf_crop_and_resize`` puts each output pixel in the right place. In this
+mode, however, onnxruntime takes the width of the filter from ``scales``, and it treats the pixels just outside the
+region differently from Pillow. Therefore the square is cut out with a margin and resized, and the margin is removed
+afterwards.
 
-Within two levels of `Preprocessing.crop` on photographs. Two things differ more on noise: Pillow resamples the columns
-of a very tall picture before its rows, onnxruntime always the rows first, and both clip to bytes in between; and at the
-borders of a photo that grows and is not cropped, or is only a few pixels large, the nearest pixel is repeated, where
-Pillow gives those that are there more weight.
+On photographs the result is within two levels of `Preprocessing.crop`. On noise it can differ more, for two reasons:
+
+* For a very tall picture, Pillow does the vertical pass first; onnxruntime always does the horizontal pass first. Both
+  clip to bytes between the passes.
+* If a photo is enlarged and not cropped, or has only a few pixels, the nearest pixel is repeated at the borders. Pillow
+  gives more weight to the existing pixels instead.
 """
 
 from onnx import TensorProto
@@ -18,23 +21,23 @@ from runtime.photos.preprocessing import Preprocessing
 
 MODES = {"bilinear": "linear", "bicubic": "cubic"}
 MARGIN = 2.0
-"""Output pixels on each side of the square, as many as the wider filter reaches; fewer where the photo ends."""
+"""Output pixels on each side of the square: the reach of the wider filter. It is smaller at the end of the photo."""
 SLACK = 0.01
-"""Pixels, against the rounding of float32: onnxruntime fills what it believes to lie outside the picture, and an edge
-that is a whole number must not become the next one."""
+"""Tolerance for float32 rounding, in pixels: onnxruntime fills pixels that it computes to be outside the picture, and
+an edge that is a whole number must not be rounded to the next one."""
 
 
 def add_centre_square(nodes: NodeBuilder, photo: str, square: str, rule: Preprocessing) -> None:
-    """Append what makes ``photo`` into ``square``.
+    """Append the nodes that make ``square`` from ``photo``.
 
     Args:
-        nodes: where to.
+        nodes: the nodes of the graph.
         photo: name of a uint8 tensor of shape (height, width, 3), at least 1 × 1.
-        square: name for the result: uint8, shape (1, size, size, 3).
-        rule: how. It is part of the graph.
+        square: name of the result: uint8, shape (1, size, size, 3).
+        rule: size, crop and interpolation. They become constants of the graph.
     """
     add, number = nodes.add, nodes.floats
-    # All of these are pairs: for rows and for columns. `scale` is the photo's pixels in one of the output.
+    # Each of these is a pair, for rows and for columns. `scale` is the number of photo pixels for one output pixel.
     length = add("Cast", add("Shape", photo, start=0, end=2), to=TensorProto.FLOAT)
     scale = add("Mul", add("ReduceMin", length, keepdims=1), number(rule.crop_pct / rule.size))
     left = add("Mul", add("Sub", length, add("Mul", scale, number(rule.size))), number(0.5))
@@ -42,13 +45,13 @@ def add_centre_square(nodes: NodeBuilder, photo: str, square: str, rule: Preproc
     resized = add("Add", add("Mul", margin, number(2)), number(rule.size))
     start = add("Sub", left, add("Mul", margin, scale))
     stop = add("Add", start, add("Mul", resized, scale))
-    # Where the centres of the first and the last output pixel lie, counted from the centre of the photo's first.
+    # Positions of the centres of the first and the last output pixel, from the centre of the photo's first pixel.
     half = add("Mul", add("Sub", scale, number(1)), number(0.5))
     first, last = add("Add", start, half), add("Sub", add("Sub", stop, number(1)), half)
-    begin, end = _cut(nodes, length, left, (start, stop), (first, last), resized)
-    part = _with_margins(nodes, photo, length, begin, end)
-    # Of a photo that grows, Resize looks at the scale for the size of its output alone. What is nearest to the true
-    # scale among those that give this size is at most half a percent from it.
+    begin, end = _source_range(nodes, length, left, (start, stop), (first, last), resized)
+    part = _slice_and_pad(nodes, photo, length, begin, end)
+    # For a photo that is enlarged, Resize uses the scale only for the size of its output. So take the scale that gives
+    # the right size and is nearest to the true scale; the difference is at most half a percent.
     extent = add("Sub", end, begin)
     least, most = (add("Div", add("Add", resized, number(part)), extent) for part in (SLACK, 1 - SLACK))
     scales = add("Max", add("Min", add("Reciprocal", scale), most), least)
@@ -69,27 +72,27 @@ def add_centre_square(nodes: NodeBuilder, photo: str, square: str, rule: Preproc
     corner = add("Cast", margin, to=TensorProto.INT64)
     opposite = add("Add", corner, nodes.integers(rule.size))
     cut = add("Slice", picture, corner, opposite, nodes.integers(1, 2))
-    # Says the shape aloud, which onnxruntime cannot know of a slice.
+    # This gives the result a static shape, which onnxruntime cannot infer for a slice.
     add("Reshape", cut, nodes.integers(1, rule.size, rule.size, 3), output=square)
 
 
-def _cut(
+def _source_range(
     nodes: NodeBuilder, length: str, left: str, edges: tuple[str, str], centres: tuple[str, str], resized: str
 ) -> tuple[str, str]:
-    """The whole pixels to cut out, from and up to; outside the photo where that is only a few pixels large."""
+    """Return the range of whole pixels to cut out. It can exceed a photo of only a few pixels."""
     add, number = nodes.add, nodes.floats
-    # Where a photo grows, the filter reaches two of its pixels and not two of the output's.
+    # For a photo that is enlarged, the filter reaches two pixels of the photo, not two of the output.
     reach = add("Max", add("Sub", left, number(MARGIN)), number(0, 0))
     begin = add("Floor", add("Min", add("Add", edges[0], number(SLACK)), add("Sub", centres[0], number(SLACK)), reach))
     reach = add("Sub", length, reach)
     end = add("Ceil", add("Max", add("Sub", edges[1], number(SLACK)), add("Add", centres[1], number(1 + SLACK)), reach))
-    # If the sizes are equal, Resize copies, though the pixels do not lie on each other.
+    # If both sizes are equal, Resize only copies, although the pixels do not coincide. So make them different.
     same = add("Equal", add("Sub", end, begin), resized)
     return begin, add("Add", end, add("Cast", same, to=TensorProto.FLOAT))
 
 
-def _with_margins(nodes: NodeBuilder, photo: str, length: str, begin: str, end: str) -> str:
-    """The pixels from ``begin`` up to ``end``; the nearest ones repeated where that is outside the photo."""
+def _slice_and_pad(nodes: NodeBuilder, photo: str, length: str, begin: str, end: str) -> str:
+    """Cut out the pixels from ``begin`` to before ``end``. Outside the photo, the nearest pixel is repeated."""
     add, zero = nodes.add, nodes.floats(0, 0)
     cut = add(
         "Slice",

@@ -1,35 +1,36 @@
-"""Photo in, names out: a model file's network between the photo's geometry and the answer, in one graph."""
+"""One graph from the photo to the names: the crop and resize, the model file's network, and the answer."""
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.graph.float_graph import OPSET
+from export.graph.interface import OPSET
 from export.graph.node_builder import NodeBuilder
 from export.mobile.centre_crop import add_centre_square
 from runtime.errors import ModelError
 from runtime.inference.model_file import INPUT, OUTPUT, ModelInfo
 
 PHOTO = "photo"
-"""The input: uint8, RGB."""
+"""Name of the input."""
 NAMES, PROBABILITIES, INDICES, UNCERTAIN = "names", "probabilities", "indices", "uncertain"
 TOP = 5
-"""Classes in an answer; all of them, where a model knows fewer."""
+"""Classes in an answer, or all classes if the model knows fewer."""
 
 
-def photo_graph(model: onnx.ModelProto, info: ModelInfo, *, any_size: bool) -> onnx.ModelProto:
-    """``model`` as an app wants it.
+def build_photo_graph(model: onnx.ModelProto, info: ModelInfo, *, any_size: bool) -> onnx.ModelProto:
+    """Return ``model`` with the crop and resize before its network, and the choice of the answer after it.
 
-    One input, ``photo``: uint8, RGB; shape (height, width, 3), or (1, size, size, 3) if not ``any_size``. It must be
-    upright. Outputs, the most probable class first:
+    The graph has one input, ``photo``: uint8, RGB, upright. With ``any_size``, its shape is (height, width, 3);
+    otherwise (1, size, size, 3), which is the centre square, resized. The graph has four outputs, the most probable
+    class first:
 
     * ``names``: string, shape (5,);
     * ``probabilities``: float32, shape (5,);
-    * ``indices``: int64, shape (5,), positions in the list of all names;
-    * ``uncertain``: uint8, shape (1,), 1 where even the first is below the model's threshold.
+    * ``indices``: int64, shape (5,), positions in the list of all classes;
+    * ``uncertain``: uint8, shape (1,), 1 if the first probability is below the model's threshold.
 
     Raises:
-        ModelError: the model is of another opset than this project's exports.
+        ModelError: the model does not have the opset of this project's exports.
     """
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     if opsets.get("") != OPSET:
@@ -63,7 +64,7 @@ def photo_graph(model: onnx.ModelProto, info: ModelInfo, *, any_size: bool) -> o
 
 
 def _add_answer(nodes: NodeBuilder, info: ModelInfo) -> int:
-    """Append what makes logits into the outputs; returns how many classes an answer has."""
+    """Append the nodes from the logits to the outputs, and return the number of classes in an answer."""
     top = min(TOP, len(info.classes))
     logits = nodes.add("Reshape", OUTPUT, nodes.integers(len(info.classes)))
     probabilities = nodes.add("Softmax", nodes.add("Div", logits, nodes.floats(info.temperature)), axis=0)
@@ -74,14 +75,17 @@ def _add_answer(nodes: NodeBuilder, info: ModelInfo) -> int:
     )
     nodes.add("Gather", nodes.names(info.classes), INDICES, output=NAMES, axis=0)
     best = nodes.add("Slice", PROBABILITIES, nodes.integers(0), nodes.integers(1))
-    unsure = nodes.add("Less", best, nodes.floats(_rounded_up(info.threshold)))
-    # uint8 and not bool: the Objective-C interface of onnxruntime has no bool.
+    unsure = nodes.add("Less", best, nodes.floats(_round_up(info.threshold)))
+    # uint8, because the Objective-C interface of onnxruntime has no bool.
     nodes.add("Cast", unsure, output=UNCERTAIN, to=TensorProto.UINT8)
     return top
 
 
-def _rounded_up(threshold: float) -> float:
-    """The least float32 that is not below ``threshold``: against it, float32 probabilities compare as the runtime's."""
+def _round_up(threshold: float) -> float:
+    """Return the smallest float32 that is not below ``threshold``.
+
+    A float32 probability is below it exactly if the runtime, which compares in float64, finds it below ``threshold``.
+    """
     rounded = np.float32(threshold)
-    # In Python's floats: numpy would round the threshold to compare it.
+    # Compared as Python floats, because numpy would round the threshold to float32 first.
     return float(rounded if float(rounded) >= threshold else np.nextafter(rounded, np.float32(2)))

@@ -1,102 +1,76 @@
-"""Calibration: what values every activation takes over the calibration photographs, in bounded memory.
+"""Histograms of activations, filled in slices so that memory stays flat.
 
-One pass over the photographs fills a histogram for each activation; the ranges of every method follow from those.
-onnxruntime's histogram calibrators keep every activation of everything they are fed until they have seen it all:
-hundreds of gigabytes for a thousand photographs. They do add up over several calls, so they are fed a slice at a time.
+The bins are those of onnxruntime's ``HistogramCollector``: 2,048 at first, symmetric about 0. When later values lie
+outside, bins of the same width are added on both sides.
 """
 
-import contextlib
-import io
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
-from onnxruntime.quantization.calibrate import HistogramCalibrater, create_calibrator
-from tqdm import tqdm
 
-from export.graph.float_graph import PIXELS
-from finetune.network.photo_network import PIXEL_ZERO
-
-SLICE_PIXELS = 2 * 224 * 224
-"""Pixels a slice: a ResNet-50's activations take about 90 MB for a photograph of 224 × 224."""
 BINS = 2048
-"""Of a histogram, at first; it grows when later photographs reach further."""
-QUANTIZED_OPERATORS = ("Conv", "Relu", "MaxPool", "Add", "GlobalAveragePool", "Flatten", "Reshape", "Gemm")
+"""Bins of a new histogram."""
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often an activation took which values."""
+    """How often an activation had which values."""
 
     counts: np.ndarray
     """int64, shape (bins,)."""
     edges: np.ndarray
     """float, shape (bins + 1,); symmetric about 0."""
     low: float
+    """The smallest value."""
     high: float
-    """The smallest and the largest value."""
+    """The largest value."""
 
 
 Histograms = Mapping[str, Histogram]
-"""By the name of the activation in the core graph."""
+"""Name of an activation in the core graph → its histogram."""
 
 
-def collect_histograms(core: onnx.ModelProto, photographs: Iterable[np.ndarray], total: int) -> Histograms:
-    """Run ``photographs`` through ``core`` and return a histogram of each activation.
+class HistogramBuilder:
+    """Adds up the values of one activation.
 
     Args:
-        core: float pixels in, logits out (`export.graph.float_graph.build_float_graph`).
-        photographs: uint8 arrays of shape (up to any number, size, size, 3).
-        total: how many photographs there are, for the progress bar.
+        values: float32, any shape; the first slice.
     """
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tqdm(total=total, desc="calibration", unit="img", disable=None) as bar,
-    ):
-        plain = Path(folder, "core.onnx")
-        onnx.save(core, plain)
-        calibrator = create_calibrator(
-            plain,
-            list(QUANTIZED_OPERATORS),
-            augmented_model_path=str(Path(folder, "augmented.onnx")),
-            calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"symmetric": False, "num_bins": BINS},
-        )
-        assert isinstance(calibrator, HistogramCalibrater)
-        for images in _slices(photographs):
-            # onnxruntime prints lines of its own between those of the progress bar.
-            with contextlib.redirect_stdout(io.StringIO()):
-                calibrator.collect_data(SingleBatchReader(images))
-            bar.update(len(images))
-    collector = calibrator.collector
-    if collector is None:
-        raise ValueError("no photographs to calibrate on")
-    return {
-        name: Histogram(counts, edges, float(low), float(high))
-        for name, (counts, edges, low, high, _) in collector.histogram_dict.items()
-    }
+
+    def __init__(self, values: np.ndarray) -> None:
+        values = values.ravel()
+        self._low, self._high = np.nanmin(values), np.nanmax(values)
+        self._threshold = _largest_magnitude(values)
+        self._counts, self._edges = np.histogram(values, BINS, range=(-self._threshold, self._threshold))
+
+    def add(self, values: np.ndarray) -> None:
+        """Count the values of another slice: float32, any shape."""
+        values = values.ravel()
+        threshold = _largest_magnitude(values)
+        if threshold <= self._threshold:
+            counts, _ = np.histogram(values, len(self._counts), range=(-self._threshold, self._threshold))
+            self._counts = self._counts + counts
+        elif self._threshold == 0:
+            counts, self._edges = np.histogram(values, len(self._counts), range=(-threshold, threshold))
+            self._counts = self._counts + counts
+            self._threshold = threshold
+        else:
+            width = 2 * self._threshold / len(self._counts)
+            added = int((threshold - self._threshold) // width + 1)
+            bins = len(self._counts) + 2 * added
+            threshold = added * width + self._threshold
+            counts, self._edges = np.histogram(values, bins, range=(-threshold, threshold))
+            counts[added : bins - added] += self._counts
+            self._counts, self._threshold = counts, threshold
+        self._low, self._high = min(self._low, np.nanmin(values)), max(self._high, np.nanmax(values))
+
+    def histogram(self) -> Histogram:
+        """Return the histogram of all values so far."""
+        return Histogram(self._counts, self._edges, float(self._low), float(self._high))
 
 
-def _slices(photographs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    for images in photographs:
-        count = max(1, SLICE_PIXELS // (images.shape[1] * images.shape[2]))
-        for start in range(0, len(images), count):
-            yield images[start : start + count]
-
-
-class SingleBatchReader(CalibrationDataReader):
-    """Feeds one slice as one batch."""
-
-    def __init__(self, images: np.ndarray) -> None:
-        self._images: np.ndarray | None = images
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        if self._images is None:
-            return None
-        pixels = self._images.transpose(0, 3, 1, 2).astype(np.float32) - PIXEL_ZERO
-        self._images = None
-        return {PIXELS: pixels}
+def _largest_magnitude(values: np.ndarray) -> Any:
+    """The largest absolute value, in the type of ``values``: np.histogram computes in the precision of its range."""
+    return np.array(max(abs(np.nanmin(values)), abs(np.nanmax(values))), dtype=values.dtype)

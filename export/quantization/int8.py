@@ -1,4 +1,4 @@
-"""Static INT8 quantization in QDQ form: uint8 activations, int8 weights with a scale for each output channel."""
+"""Static INT8 quantization in QDQ form: 8-bit activations, int8 weights with a scale for each output channel."""
 
 import logging
 import tempfile
@@ -8,44 +8,53 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
+from onnxruntime.quantization import (
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    TensorsData,
+    quantize_static,
+    save_tensors_data,
+)
 
-from export.graph.float_graph import PIXELS
+from export.graph.interface import PIXELS
 from export.quantization.bias_correction import add_to_biases
-from export.quantization.histograms import QUANTIZED_OPERATORS
+from export.quantization.calibration import QUANTIZED_OPERATORS
+from export.quantization.ranges import ActivationRanges
 from finetune.network.photo_network import PIXEL_ZERO
 
-LAYERS = ("Conv", "Gemm")
-"""Operators with weights: what a network's precision is chosen for."""
+LAYER_OPERATORS = ("Conv", "Gemm")
+"""Operators with weights. Only these can be selected to stay in float."""
 
 
 def layers_of(core: onnx.ModelProto) -> list[str]:
-    """The names of the nodes with weights, in the order of the graph."""
-    return [node.name for node in core.graph.node if node.op_type in LAYERS]
+    """Return the names of the nodes with weights, in the order of the graph."""
+    return [node.name for node in core.graph.node if node.op_type in LAYER_OPERATORS]
 
 
 def quantize(
     core: onnx.ModelProto,
-    ranges: TensorsData,
+    ranges: ActivationRanges,
     *,
-    keep: Sequence[str] = (),
+    float_layers: Sequence[str] = (),
     tensorrt: bool = False,
-    errors: Mapping[str, np.ndarray] | None = None,
+    bias_corrections: Mapping[str, np.ndarray] | None = None,
 ) -> onnx.ModelProto:
-    """Quantize ``core`` with the activation ranges that `export.quantization.ranges.find_ranges` found.
+    """Quantize ``core`` with onnxruntime's ``quantize_static`` and the given activation ranges.
 
     Args:
         core: float pixels in, logits out (`export.graph.float_graph.build_float_graph`).
-        ranges: of every activation.
-        keep: names of nodes that stay in float.
-        tensorrt: in the form that TensorRT takes: int8 activations with zero point 0, and biases left in float.
-            Otherwise activations are uint8, and the pixels get scale 1 and zero point `PIXEL_ZERO`: quantized, they
-            are the photo's bytes.
-        errors: of the biases (`export.quantization.bias_correction.bias_errors`), to be added to those of the layers that are rounded.
+        ranges: of every activation (`export.quantization.ranges.find_ranges`).
+        float_layers: names of the nodes that stay in float.
+        tensorrt: use the form that TensorRT accepts: int8 activations with zero point 0, and float biases. Otherwise
+            activations are uint8, and the pixels have scale 1 and zero point `PIXEL_ZERO`, so that the quantized pixels
+            are the bytes of the photo.
+        bias_corrections: layer → float64, shape (channels,), from
+            `export.quantization.bias_correction.measure_bias_corrections`; added to the biases of quantized layers.
     """
-    if errors:
-        core = add_to_biases(core, {layer: error for layer, error in errors.items() if layer not in keep})
+    if bias_corrections:
+        rounded = {layer: values for layer, values in bias_corrections.items() if layer not in float_layers}
+        core = add_to_biases(core, rounded)
     pixel_rule = {
         "quant_type": QuantType.QUInt8,
         "scale": np.array(1.0, dtype=np.float32),
@@ -58,7 +67,7 @@ def quantize(
     with tempfile.TemporaryDirectory() as folder, quiet_quantizer():
         plain, quantized, cache = (Path(folder, name) for name in ("core.onnx", "int8.onnx", "ranges.json"))
         onnx.save(core, plain)
-        save_tensors_data(ranges, cache)
+        save_tensors_data(_as_tensors_data(ranges), cache)
         quantize_static(
             plain,
             quantized,
@@ -67,21 +76,27 @@ def quantize(
             per_channel=True,
             activation_type=activations,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=list(keep),
+            nodes_to_exclude=list(float_layers),
             calibrate_method=CalibrationMethod.MinMax,
             calibration_cache_path=cache,
             extra_options={
                 **options,
-                # The head multiplies in INT8 but answers in float: 256 steps for all logits would make ties.
+                # The head multiplies in INT8 but its output stays float: 256 steps for all logits would create ties.
                 "OpTypesToExcludeOutputQuantization": ["Gemm"],
             },
         )
         return onnx.load(quantized)
 
 
+def _as_tensors_data(ranges: ActivationRanges) -> TensorsData:
+    """The ranges in the form of onnxruntime's calibration cache."""
+    arrays = {name: (np.array(low, np.float32), np.array(high, np.float32)) for name, (low, high) in ranges.items()}
+    return TensorsData(CalibrationMethod.MinMax, arrays)
+
+
 @contextmanager
 def quiet_quantizer() -> Iterator[None]:
-    """Keep ``quantize_static`` from advising, by way of the root logger, to do what the exporter has already done."""
+    """Hide the advice that ``quantize_static`` logs: the preprocessing that it recommends is done by the exporter."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

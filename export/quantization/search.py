@@ -1,8 +1,9 @@
-"""The search for an INT8 network that loses nothing: which calibration and repairs, and which layers stay in float.
+"""The search for an INT8 network that loses nothing: calibration method, repairs of weights, layers in float.
 
-All is decided on validation photographs. Calibrations and repairs are compared by how far INT8's probabilities are from
-FP32's, which says more than accuracy does: a thousand photographs have a handful near a tie. Layers are kept in float
-only where the best of those alone loses more than it may: as few as reach the goal, in the order of what each costs.
+Everything is decided on validation photographs. Methods and repairs are compared by the divergence of INT8's
+probabilities from FP32's. Accuracy is too coarse for that: it depends on the few photographs near a tie. Layers stay in
+float only if the best candidate without float layers loses more than it may: as few as reach the goal, in the order of
+what each costs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,21 +11,23 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx
-from onnxruntime.quantization.calibrate import TensorsData
 from tqdm import tqdm
 
 from export.graph.byte_input import with_byte_input
 from export.graph.networks import OnnxNetwork
-from export.quantization.bias_correction import bias_errors
-from export.quantization.histograms import Histograms, collect_histograms
+from export.quantization.bias_correction import measure_bias_corrections
+from export.quantization.calibration import collect_histograms
+from export.quantization.histograms import Histograms
 from export.quantization.int8 import quantize
-from export.quantization.ranges import METHODS, find_ranges
-from export.quantization.sensitivity import NOISE_IMAGES, Sensitivity, rank_layers, signal_to_noise
+from export.quantization.ranges import METHODS, ActivationRanges, find_ranges
+from export.quantization.sensitivity import NOISE_IMAGES, LayerSensitivity, rank_layers, signal_to_noise
 from export.quantization.weight_equalization import equalize_weights
 from export.verification.comparison import divergence
 
-EQUALISED, BIASES = "equalised", "biases"
-"""Repairs (`export.quantization.weight_equalization`)."""
+EQUALIZED = "equalised"
+"""Name in metadata of the repair `export.quantization.weight_equalization`."""
+BIAS_CORRECTED = "biases"
+"""Name in metadata of the repair `export.quantization.bias_correction`."""
 
 
 @dataclass(frozen=True)
@@ -32,48 +35,39 @@ class QuantizationSettings:
     """What an INT8 network is made from."""
 
     core: onnx.ModelProto
-    """The float network, equalised or not."""
+    """The float network, equalized or not."""
     method: str
-    ranges: TensorsData
-    errors: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """To be added to biases."""
+    """The calibration method, a name in `export.quantization.ranges.METHODS`."""
+    ranges: ActivationRanges
+    bias_corrections: Mapping[str, np.ndarray] = field(default_factory=dict)
     repairs: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
+    """Names of the repairs that were applied."""
+    float_layers: tuple[str, ...] = ()
     """Layers that stay in float."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One INT8 network, and how it does on validation."""
+    """One INT8 network, measured on validation photographs."""
 
-    recipe: QuantizationSettings
+    settings: QuantizationSettings
     model: onnx.ModelProto
-    """Without the intake."""
+    """Without the byte input."""
     drop: float
-    """FP32's top-1 less its own, in percentage points."""
+    """FP32's top-1 minus its own, in percentage points."""
     agreement: float
-    """Share of photographs with FP32's top-1."""
+    """Share of photographs with FP32's top-1, 0 to 1."""
     divergence: float
     """Mean Kullback-Leibler divergence of its probabilities from FP32's, in nats."""
 
-    @property
-    def method(self) -> str:
-        """The calibration."""
-        return self.recipe.method
-
-    @property
-    def keep(self) -> tuple[str, ...]:
-        """Layers that stay in float."""
-        return self.recipe.keep
-
     def title(self) -> str:
-        """For example ``mse, biases, 3 layers in float``."""
-        count = len(self.keep)
+        """Return its settings in words, for example ``mse, biases, 3 layers in float``."""
+        count = len(self.settings.float_layers)
         layers = [f"{count} layer{'s' if count > 1 else ''} in float"] if count else []
-        return ", ".join([self.method, *self.recipe.repairs, *layers])
+        return ", ".join([self.settings.method, *self.settings.repairs, *layers])
 
-    def figures(self) -> dict[str, float]:
-        """For the metadata of a model file: drop in points, agreement in percent, divergence in nats."""
+    def to_metadata(self) -> dict[str, float]:
+        """Return its figures for a model file: drop in points, agreement in percent, divergence in nats."""
         return {
             "drop": round(self.drop, 2) + 0.0,
             "agreement": round(100 * self.agreement, 2),
@@ -83,12 +77,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search came to."""
+    """The outcome of a search."""
 
     best: Candidate
     tried: tuple[Candidate, ...]
-    layers: tuple[Sensitivity, ...]
-    """Empty where the best calibration alone reached the goal."""
+    layers: tuple[LayerSensitivity, ...]
+    """Empty if a candidate without float layers reached the goal."""
 
 
 def search(
@@ -98,6 +92,7 @@ def search(
     labels: np.ndarray,
     max_drop: float,
     report: Callable[[str], None],
+    *,
     tensorrt: bool = False,
     reference: onnx.ModelProto | None = None,
 ) -> SearchResult:
@@ -109,23 +104,29 @@ def search(
         images: validation photographs, uint8, shape (images, size, size, 3).
         labels: int64, shape (images,).
         max_drop: in percentage points.
-        report: takes a line about each candidate, and a table of the layers in the end.
-        tensorrt: the form that the network is quantized in.
-        reference: the float network to compare with, if ``core`` is that network fine-tuned.
+        report: receives a line about each candidate, and at the end a table of the layers.
+        tensorrt: the form of the INT8 network (`export.quantization.int8.quantize`).
+        reference: the float network to compare with, if it is not ``core`` (before quantization-aware fine-tuning).
 
     Returns:
-        The best candidate, which may lose more than ``max_drop`` if even all layers in float do not reach it.
+        The best candidate, which loses more than ``max_drop`` if even all layers in float do not reach the goal.
     """
-    expected = _logits(with_byte_input(core if reference is None else reference), images, "FP32")
+    expected = _run(with_byte_input(core if reference is None else reference), images, "FP32")
     tried: list[Candidate] = []
 
-    def judge(recipe: QuantizationSettings) -> Candidate:
-        model = quantize(recipe.core, recipe.ranges, keep=recipe.keep, tensorrt=tensorrt, errors=recipe.errors)
-        logits = _logits(with_byte_input(model, plain=tensorrt), images, recipe.method)
+    def evaluate(settings: QuantizationSettings) -> Candidate:
+        model = quantize(
+            settings.core,
+            settings.ranges,
+            float_layers=settings.float_layers,
+            tensorrt=tensorrt,
+            bias_corrections=settings.bias_corrections,
+        )
+        logits = _run(with_byte_input(model, use_cast=tensorrt), images, settings.method)
         candidate = Candidate(
-            recipe,
+            settings,
             model,
-            100 * float((_right(expected, labels)).mean() - _right(logits, labels).mean()),
+            100 * float((correct_answers(expected, labels)).mean() - correct_answers(logits, labels).mean()),
             float((expected.argmax(axis=1) == logits.argmax(axis=1)).mean()),
             divergence(expected, logits),
         )
@@ -137,46 +138,60 @@ def search(
         return candidate
 
     best = min(
-        [judge(QuantizationSettings(core, method, find_ranges(histograms, method))) for method in METHODS],
+        [evaluate(QuantizationSettings(core, method, find_ranges(histograms, method))) for method in METHODS],
         key=lambda candidate: candidate.divergence,
     )
-    for repair in (_equalise, _correct_biases):
-        best = min(best, judge(repair(best, images)), key=lambda candidate: candidate.divergence)
-    layers: tuple[Sensitivity, ...] = ()
+    for repair in (_equalize, _correct_biases):
+        best = min(best, evaluate(repair(best, images)), key=lambda candidate: candidate.divergence)
+    layers: tuple[LayerSensitivity, ...] = ()
     if best.drop > max_drop:
-        recipe = best.recipe
-        layers = tuple(rank_layers(recipe.core, recipe.ranges, images, labels, tensorrt, recipe.errors))
+        settings = best.settings
+        layers = tuple(
+            rank_layers(
+                settings.core,
+                settings.ranges,
+                images,
+                labels,
+                tensorrt=tensorrt,
+                bias_corrections=settings.bias_corrections,
+            )
+        )
         order = tuple(layer.layer for layer in layers)
-        best = _fewest(lambda count: judge(replace(recipe, keep=order[:count])), len(order), max_drop)
-    for line in _table(best, layers, images):
+        best = _find_fewest_float_layers(
+            lambda count: evaluate(replace(settings, float_layers=order[:count])), len(order), max_drop
+        )
+    for line in _layer_table(best, layers, images):
         report(line)
     return SearchResult(best, tuple(tried), layers)
 
 
-def _equalise(best: Candidate, images: np.ndarray) -> QuantizationSettings:
-    """Its activations are others, so they are calibrated anew."""
-    recipe = best.recipe
-    core = equalize_weights(recipe.core)
-    ranges = find_ranges(collect_histograms(core, [images], len(images)), recipe.method)
-    return replace(recipe, core=core, ranges=ranges, repairs=(*recipe.repairs, EQUALISED))
+def correct_answers(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return which answers are right: bool, shape (images,)."""
+    right: np.ndarray = logits.argmax(axis=1) == labels
+    return right
+
+
+def _equalize(best: Candidate, images: np.ndarray) -> QuantizationSettings:
+    """Equalize the weights. The activations change, so they are calibrated again."""
+    settings = best.settings
+    core = equalize_weights(settings.core)
+    ranges = find_ranges(collect_histograms(core, [images], len(images)), settings.method)
+    return replace(settings, core=core, ranges=ranges, repairs=(*settings.repairs, EQUALIZED))
 
 
 def _correct_biases(best: Candidate, images: np.ndarray) -> QuantizationSettings:
-    recipe = best.recipe
-    errors = bias_errors(recipe.core, best.model, images)
-    return replace(recipe, errors=errors, repairs=(*recipe.repairs, BIASES))
+    settings = best.settings
+    corrections = measure_bias_corrections(settings.core, best.model, images)
+    return replace(settings, bias_corrections=corrections, repairs=(*settings.repairs, BIAS_CORRECTED))
 
 
-def _fewest(judge: Callable[[int], Candidate], layers: int, max_drop: float) -> Candidate:
-    """The candidate with the least number of layers in float that reaches the goal.
-
-    The number lies between one that does not reach it and one that does.
-    """
+def _find_fewest_float_layers(evaluate: Callable[[int], Candidate], layers: int, max_drop: float) -> Candidate:
+    """Find the candidate with the fewest layers in float that reaches the goal: first doubling, then bisection."""
     too_few, enough = 0, layers
     reached: Candidate | None = None
     while enough - too_few > 1 or reached is None:
         count = min(2 * max(too_few, 1), enough) if reached is None else (too_few + enough) // 2
-        candidate = judge(count)
+        candidate = evaluate(count)
         if candidate.drop <= max_drop:
             enough, reached = count, candidate
         elif count == layers:
@@ -186,25 +201,22 @@ def _fewest(judge: Callable[[int], Candidate], layers: int, max_drop: float) -> 
     return reached
 
 
-def _table(best: Candidate, layers: Sequence[Sensitivity], images: np.ndarray) -> Iterator[str]:
-    """The layers, the one that costs most first; by their noise alone where nobody needed to know what each costs."""
+def _layer_table(best: Candidate, layers: Sequence[LayerSensitivity], images: np.ndarray) -> Iterator[str]:
+    """The layers, the one that costs most first. Without a ranking, the noisiest first."""
     if layers:
         yield "search   signal to noise   loss gained in float   layer"
         for layer in layers:
-            kept = "   (stays in float)" if layer.layer in best.keep else ""
-            yield f"search   {layer.signal_to_noise:>12.1f} dB   {layer.loss_gained:>20.5f}   {layer.layer}{kept}"
+            in_float = "   (stays in float)" if layer.layer in best.settings.float_layers else ""
+            yield f"search   {layer.signal_to_noise:>12.1f} dB   {layer.loss_gained:>20.5f}   {layer.layer}{in_float}"
     else:
-        noise = signal_to_noise(best.recipe.core, best.model, images[:NOISE_IMAGES])
+        noise = signal_to_noise(best.settings.core, best.model, images[:NOISE_IMAGES])
         yield "search   signal to noise   layer"
         for name, ratio in sorted(noise.items(), key=lambda pair: pair[1]):
             yield f"search   {ratio:>12.1f} dB   {name}"
 
 
-def _right(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return logits.argmax(axis=1) == labels
-
-
-def _logits(model: onnx.ModelProto, images: np.ndarray, title: str) -> np.ndarray:
+def _run(model: onnx.ModelProto, images: np.ndarray, title: str) -> np.ndarray:
+    """The logits of ``model``: float32, shape (images, classes)."""
     network = OnnxNetwork(model)
     bar = tqdm(images, desc=f"validation, {title}", unit="img", leave=False, disable=None)
     return np.concatenate([network.logits(image[np.newaxis]) for image in bar])

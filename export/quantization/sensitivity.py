@@ -1,110 +1,121 @@
-"""Where INT8 loses: for each layer, how noisy its output is and what the loss would gain if it stayed in float."""
+"""Where INT8 loses accuracy: the noise of each layer's output, and the loss gained if a layer stays in float."""
 
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization.calibrate import TensorsData
-from onnxruntime.quantization.qdq_loss_debug import (
-    collect_activations,
-    compute_activation_error,
-    create_activation_matching,
-    modify_model_output_intermediate_tensors,
-)
 from tqdm import tqdm
 
 from export.confidence import cross_entropy
 from export.graph.byte_input import with_byte_input
 from export.graph.networks import OnnxNetwork
-from export.quantization.histograms import SingleBatchReader
+from export.quantization.activations import ActivationReader
 from export.quantization.int8 import layers_of, quantize
+from export.quantization.ranges import ActivationRanges
 
-NOISE_IMAGES, LOSS_IMAGES = 16, 128
-"""Photographs behind each figure: the first few of those given."""
+NOISE_IMAGES = 16
+"""Photographs behind a signal-to-noise ratio: the first of those given."""
+LOSS_IMAGES = 128
+"""Photographs behind a loss: the first of those given."""
 NOISE_SLICE = 2
-"""Photographs at a time: every activation of both networks is kept for them."""
+"""Photographs at a time. The ratio of a layer is the mean over slices of this size."""
+SMALLEST_NORM = float(np.finfo(np.float64).eps)
+"""Keeps a ratio finite where signal or noise is 0."""
 
 
 @dataclass(frozen=True)
-class Sensitivity:
-    """One layer's part in what INT8 loses."""
+class LayerSensitivity:
+    """The share of one layer in what INT8 loses."""
 
     layer: str
     signal_to_noise: float
-    """Of the layer's output in the INT8 network against the same in float, in decibels."""
+    """Of the layer's output in the INT8 network against the float network, in decibels."""
     loss_gained: float
-    """How much the cross-entropy falls if this layer alone stays in float; below 0, it rises."""
+    """By how much the cross-entropy falls, in nats, if this layer alone stays in float. Below 0, it rises."""
 
 
 def rank_layers(
     core: onnx.ModelProto,
-    ranges: TensorsData,
+    ranges: ActivationRanges,
     images: np.ndarray,
     labels: np.ndarray,
+    *,
     tensorrt: bool = False,
-    errors: Mapping[str, np.ndarray] | None = None,
-) -> list[Sensitivity]:
-    """All layers, the one that costs most first.
+    bias_corrections: Mapping[str, np.ndarray] | None = None,
+) -> list[LayerSensitivity]:
+    """Return all layers, the one that costs most first.
 
     Args:
         core: float pixels in, logits out (`export.graph.float_graph.build_float_graph`).
         ranges: of the activations.
         images: uint8, shape (images, size, size, 3).
         labels: int64, shape (images,).
-        tensorrt: the form that the network is quantized in.
-        errors: of the biases (`export.quantization.bias_correction.bias_errors`).
+        tensorrt: the form of the INT8 network (`export.quantization.int8.quantize`).
+        bias_corrections: see `export.quantization.int8.quantize`.
     """
 
-    def rounded(keep: Sequence[str] = ()) -> onnx.ModelProto:
-        return quantize(core, ranges, keep=keep, tensorrt=tensorrt, errors=errors)
+    def quantized(float_layers: Sequence[str] = ()) -> onnx.ModelProto:
+        return quantize(core, ranges, float_layers=float_layers, tensorrt=tensorrt, bias_corrections=bias_corrections)
 
-    noise = signal_to_noise(core, rounded(), images[:NOISE_IMAGES])
+    noise = signal_to_noise(core, quantized(), images[:NOISE_IMAGES])
     images, labels = images[:LOSS_IMAGES], labels[:LOSS_IMAGES]
 
-    def loss(keep: Sequence[str]) -> float:
-        network = OnnxNetwork(with_byte_input(rounded(keep), plain=tensorrt))
+    def loss(float_layers: Sequence[str]) -> float:
+        network = OnnxNetwork(with_byte_input(quantized(float_layers), use_cast=tensorrt))
         return cross_entropy(np.concatenate([network.logits(image[np.newaxis]) for image in images]), labels)
 
-    whole = loss(())
-    found = [
-        Sensitivity(layer, noise[layer], whole - loss((layer,)))
+    int8_loss = loss(())
+    layers = [
+        LayerSensitivity(layer, noise[layer], int8_loss - loss((layer,)))
         for layer in tqdm(layers_of(core), desc="sensitivity", unit="layer", disable=None)
     ]
-    return sorted(found, key=lambda layer: -layer.loss_gained)
+    return sorted(layers, key=lambda layer: -layer.loss_gained)
 
 
 def signal_to_noise(core: onnx.ModelProto, int8: onnx.ModelProto, images: np.ndarray) -> dict[str, float]:
-    """For each layer, the ratio of its output's power to that of its error in the ``int8`` network, in decibels.
+    """Return for each layer the ratio of its output's norm to the norm of its error in ``int8``, in decibels.
 
-    By onnxruntime's own comparison of activations, where INT8 has rounded them: past the ReLU, if one follows.
+    The output is taken after the ReLU that follows, if there is one, and in the INT8 network after rounding. An output
+    that is not rounded (the logits) is compared as it is.
+
+    Args:
+        core: the float network.
+        int8: made from ``core`` by `export.quantization.int8.quantize`.
+        images: uint8, shape (images, size, size, 3).
     """
-    after = {node.input[0]: node.output[0] for node in core.graph.node if node.op_type == "Relu"}
-    outputs = {node.name: node.output[0] for node in core.graph.node if node.name in layers_of(core)}
-    ratios: dict[str, list[float]] = {layer: [] for layer in outputs}
-    with tempfile.TemporaryDirectory() as folder:
-        paths = []
-        for name, model in (("float", core), ("int8", int8)):
-            plain, watched = Path(folder, f"{name}.onnx"), Path(folder, f"{name}-watched.onnx")
-            onnx.save(model, plain)
-            modify_model_output_intermediate_tensors(plain, watched)
-            paths.append(str(watched))
-        for start in range(0, len(images), NOISE_SLICE):
-            exact, rounded = (
-                collect_activations(p, SingleBatchReader(images[start : start + NOISE_SLICE])) for p in paths
-            )
-            errors = compute_activation_error(create_activation_matching(rounded, exact))
-            for layer, output in outputs.items():
-                error = errors.get(after.get(output, output), {}).get("xmodel_err")
-                if error is None:  # the head answers in float: nothing of it is rounded, and all errors arrive there
-                    error = _decibels(np.stack(exact[output]), np.stack(rounded[output]))
-                ratios[layer].append(error)
+    after_relu = {node.input[0]: node.output[0] for node in core.graph.node if node.op_type == "Relu"}
+    rounded_names = _rounded_names(int8)
+    layers = set(layers_of(core))
+    names: dict[str, tuple[str, str]] = {}
+    for node in core.graph.node:
+        if node.name in layers:
+            output = after_relu.get(node.output[0], node.output[0])
+            if output in rounded_names:
+                names[node.name] = output, rounded_names[output]
+            else:
+                names[node.name] = node.output[0], node.output[0]
+    float_reader = ActivationReader(core, {float_name for float_name, _ in names.values()})
+    int8_reader = ActivationReader(int8, {int8_name for _, int8_name in names.values()})
+    ratios: dict[str, list[float]] = {layer: [] for layer in names}
+    for start in range(0, len(images), NOISE_SLICE):
+        part = images[start : start + NOISE_SLICE]
+        exact, rounded = float_reader.read(part), int8_reader.read(part)
+        for layer, (float_name, int8_name) in names.items():
+            ratios[layer].append(decibels(exact[float_name], rounded[int8_name]))
     return {layer: float(np.mean(values)) for layer, values in ratios.items()}
 
 
-def _decibels(exact: np.ndarray, rounded: np.ndarray) -> float:
-    error = max(float(np.linalg.norm(exact - rounded)), 1e-12)
-    return 20 * math.log10(float(np.linalg.norm(exact)) / error)
+def decibels(exact: np.ndarray, rounded: np.ndarray) -> float:
+    """Return the signal-to-noise ratio of ``rounded``: 20 · log10(norm of ``exact`` / norm of the difference)."""
+    signal = max(float(np.linalg.norm(exact)), SMALLEST_NORM)
+    noise = max(float(np.linalg.norm(exact - rounded)), SMALLEST_NORM)
+    return 20 * math.log10(signal / noise)
+
+
+def _rounded_names(int8: onnx.ModelProto) -> dict[str, str]:
+    """Activation → the name of its value after QuantizeLinear and DequantizeLinear."""
+    quantized = {node.input[0]: node.output[0] for node in int8.graph.node if node.op_type == "QuantizeLinear"}
+    dequantized = {node.input[0]: node.output[0] for node in int8.graph.node if node.op_type == "DequantizeLinear"}
+    return {name: dequantized[output] for name, output in quantized.items() if output in dequantized}

@@ -1,4 +1,4 @@
-"""Whether a folder is a whole web bundle: every file as the manifest has it, and a model that opens."""
+"""The checks of a web bundle: its files, its description of the model, and its network."""
 
 import gzip
 import hashlib
@@ -8,30 +8,34 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from export.files.manifest import NAME, read_manifest
-from runtime.errors import FlowerError
+from export.verification.comparison import MAX_ROUNDING_DIFFERENCE
+from export.verification.ort_reference import OrtReference
+from export.web.contents import MODEL_JSON
+from export.web.errors import BundleError
+from runtime.distribution import module_command
 from runtime.files.digest import file_digest
 from runtime.inference.model_file import MAX_BYTES
 from runtime.inference.session import Session
 
-MODEL_JSON = "model.json"
-
-
-class BundleError(FlowerError):
-    """A folder that is no whole web bundle."""
-
 
 def check_bundle(folder: Path) -> Session:
-    """Look at every file of a bundle, and return its model, opened.
+    """Check every file of the bundle in ``folder`` and open its model.
+
+    Returns:
+        The model, opened.
 
     Raises:
-        BundleError: it is no bundle; a file is missing, changed or too many; or the page's description of the model is
-            not the model's own.
+        BundleError: ``folder`` is not a bundle; a file is missing, has changed or is unknown; or `MODEL_JSON` and the
+            model's own metadata differ.
         ModelError: the model does not open.
     """
     digests = read_manifest(folder)
     if MODEL_JSON not in digests:
-        raise BundleError(f"{folder}: not a web bundle; make one with: python -m export --target web --output {folder}")
+        command = f"{module_command('export')} web --output {folder}"
+        raise BundleError(f"{folder}: not a web bundle; make one with: {command}")
     present = {path.name for path in folder.iterdir()} - {NAME}
     for name in sorted(present | set(digests)):
         if name not in present:
@@ -39,23 +43,48 @@ def check_bundle(folder: Path) -> Session:
         elif name not in digests:
             problem = f"is not in {NAME}"
         elif not (folder / name).is_file() or file_digest(folder / name) != digests[name]:
-            problem = f"has changed since {NAME}"
+            problem = f"is not the file that {NAME} lists"
         else:
             continue
-        raise BundleError(f"{folder}: {name} {problem}; make the bundle again, into a new folder")
+        raise BundleError(f"{folder}: {name} {problem}; make the bundle again, in a new folder")
     try:
         description = json.loads((folder / MODEL_JSON).read_text(encoding="utf-8"))
-        unpacked = {key: unpack(folder, entry) for key, entry in description["files"].items()}
-        return _opened(folder, description, unpacked["model"])
+        unpacked = {key: unpack_file(folder, entry) for key, entry in description["files"].items()}
+        return _open_described_model(folder, description, unpacked["model"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{folder / MODEL_JSON}: is damaged ({error!r}); make the bundle again") from None
 
 
-def unpack(folder: Path, entry: dict[str, Any]) -> bytes:
-    """The content of one of the large files, which are kept compressed, checked as the page checks it.
+def check_same_network(model: Path, bundled: Session) -> None:
+    """Check that two networks give the same logits for two images of noise, which use their whole range.
+
+    Args:
+        model: the model file that the bundle was made from.
+        bundled: the bundle's model.
 
     Raises:
-        BundleError: it is not what `MODEL_JSON` says.
+        BundleError: a logit differs by more than `MAX_ROUNDING_DIFFERENCE`.
+    """
+    size = bundled.info.preprocessing.size
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    expected = OrtReference(model).logits(images)
+    worst = float(np.abs(expected - bundled.logits(images)).max())
+    if worst > MAX_ROUNDING_DIFFERENCE * float(expected.std()):
+        raise BundleError(
+            f"{model}: the conversion to ORT format changes its logits (by up to {worst:.3g}); "
+            "export the model again with the installed onnxruntime"
+        )
+
+
+def unpack_file(folder: Path, entry: dict[str, Any]) -> bytes:
+    """Unpack one of the large files and check it as the page does.
+
+    Args:
+        folder: the bundle.
+        entry: the description of the file in `MODEL_JSON`.
+
+    Raises:
+        BundleError: the file is not as described.
     """
     path = folder / entry["file"]
     try:
@@ -68,13 +97,14 @@ def unpack(folder: Path, entry: dict[str, Any]) -> bytes:
     return content
 
 
-def _opened(folder: Path, description: dict[str, Any], model: bytes) -> Session:
+def _open_described_model(folder: Path, description: dict[str, Any], model: bytes) -> Session:
+    """Open the model and compare its metadata with the page's description of it."""
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, description["files"]["model"]["file"]).with_suffix("")
         path.write_bytes(model)
         session = Session(path, device="cpu")
     info = session.info
-    stated = [description[key] for key in ("classes", "preprocessing", "temperature", "threshold")]
-    if stated != [list(info.classes), info.preprocessing.to_dict(), info.temperature, info.threshold]:
-        raise BundleError(f"{folder / MODEL_JSON}: does not say what its model file says; make the bundle again")
+    described = [description[key] for key in ("classes", "preprocessing", "temperature", "threshold")]
+    if described != [list(info.classes), info.preprocessing.to_dict(), info.temperature, info.threshold]:
+        raise BundleError(f"{folder / MODEL_JSON}: differs from the metadata of the model file; make the bundle again")
     return session

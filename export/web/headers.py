@@ -1,28 +1,29 @@
-"""The HTTP headers of the page, in the one place that the page's meta tag, the server and the service worker read."""
+"""The HTTP headers of the page. Its meta tag, its service worker and the server all take them from this module."""
 
 POLICY = {
     "default-src": "'none'",
-    # The one thing beyond the page's own files: compiling WebAssembly, which is not JavaScript's eval.
+    # 'wasm-unsafe-eval' allows compiling WebAssembly, and not JavaScript's eval.
     "script-src": "'self' 'wasm-unsafe-eval'",
     "worker-src": "'self'",
     "connect-src": "'self'",
     "style-src": "'self'",
-    # The chosen photo is shown from this device's memory.
+    # blob: is the chosen photo, in the memory of this device.
     "img-src": "'self' blob:",
     "manifest-src": "'self'",
     "base-uri": "'none'",
     "form-action": "'none'",
 }
-"""Content-Security-Policy, by directive."""
+"""Content-Security-Policy: directive → sources (W3C, "Content Security Policy Level 3")."""
 
 META_POLICY = "; ".join(f"{name} {value}" for name, value in POLICY.items())
-"""As a meta tag may say it: browsers ignore ``frame-ancestors`` there."""
+"""The policy for a meta tag, where browsers ignore ``frame-ancestors``."""
 
 SECURITY = {
     "Content-Security-Policy": f"{META_POLICY}; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+"""Headers that restrict what the page may do."""
 
 ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
-"""What a browser asks for before it lets WebAssembly have threads (HTML, "cross-origin isolated")."""
+"""Headers without which a browser gives WebAssembly no threads (HTML standard, "cross-origin isolated")."""

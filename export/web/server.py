@@ -1,7 +1,7 @@
-"""``python -m export --serve DIR``: the bundle on this computer, with the headers that let it have threads.
+"""A web server for looking at the bundle on this computer, with all headers of `export.web.headers`.
 
-For looking at it. Any web server can serve the folder for good; without these headers the first visit runs on one
-thread, and later ones get the headers from the service worker.
+Any other web server can publish the folder. If it does not send the headers for cross-origin isolation, the first visit
+runs on one thread, and the service worker adds the headers for later visits.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from export.web.headers import ISOLATION, SECURITY
 from runtime.errors import FlowerError
 
 HOST = "127.0.0.1"
-TYPES = {
+CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".gz": "application/gzip",
     ".html": "text/html; charset=utf-8",
@@ -29,30 +29,36 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
-"""Python's own table depends on the system, and a script with the wrong type is not run."""
+"""File ending → Content-Type. Python's own table depends on the system. Browsers reject scripts of another type."""
+IDLE_SECONDS = 60
 
 
 class BundleServer(ThreadingHTTPServer):
-    """Serves the files of one folder, and nothing below or beside it."""
+    """Serves the files of one folder, without its subfolders, to this computer only.
+
+    Args:
+        folder: the bundle.
+        port: the TCP port; 0 takes a free one.
+        isolated: send the headers for cross-origin isolation, which threads need.
+    """
 
     daemon_threads = True
 
     def __init__(self, folder: Path, port: int, *, isolated: bool = True) -> None:
-        """``isolated``: with the headers for threads; ``port`` 0 takes a free one."""
         self.folder = folder
         self.headers = {**SECURITY, **(ISOLATION if isolated else {})}
         super().__init__((HOST, port), _Handler)
 
     @property
     def address(self) -> str:
-        """Of the page."""
+        """The address of the page."""
         return f"http://{HOST}:{self.server_port}/"
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: BundleServer
     protocol_version = "HTTP/1.1"
-    timeout = 60
+    timeout = IDLE_SECONDS
 
     def do_GET(self) -> None:
         self._answer(with_content=True)
@@ -63,13 +69,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, with_content: bool) -> None:
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         name = path.removeprefix("/") or "index.html"
-        # The request picks from the folder's own list, so no path can be made of it.
+        # The name is looked up in the folder's list of files and never becomes part of a path.
         file = next((entry for entry in os.scandir(self.server.folder) if entry.name == name), None)
         if file is None or not file.is_file(follow_symlinks=False) or name.startswith("."):
             self._send(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"not found\n", with_content)
             return
         content = Path(file.path).read_bytes()
-        self._send(HTTPStatus.OK, TYPES.get(Path(name).suffix, "application/octet-stream"), content, with_content)
+        content_type = CONTENT_TYPES.get(Path(name).suffix, "application/octet-stream")
+        self._send(HTTPStatus.OK, content_type, content, with_content)
 
     def _send(self, status: HTTPStatus, content_type: str, content: bytes, with_content: bool) -> None:
         self.send_response(status)
@@ -83,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def handle(self) -> None:
-        # A browser that leaves in the middle of a download is no error.
+        # A browser may close the connection in the middle of a download; that is not an error.
         with contextlib.suppress(ConnectionError):
             super().handle()
 
@@ -91,14 +98,14 @@ class _Handler(BaseHTTPRequestHandler):
         return "flower-edge"
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: a line for each request would bury the address."""
+        """Log nothing: a line for each request would scroll the page's address out of sight."""
 
 
 def serve(folder: Path, port: int) -> None:
-    """Check ``folder``, serve it on this computer alone, and return when Ctrl-C is pressed.
+    """Check the bundle in ``folder`` and serve it on this computer until Ctrl-C is pressed.
 
     Raises:
-        FlowerError: the folder is no whole bundle, or the port is taken.
+        FlowerError: ``folder`` is not a complete bundle, or the port cannot be used.
     """
     check_bundle(folder)
     try:
@@ -107,7 +114,7 @@ def serve(folder: Path, port: int) -> None:
         reason = getattr(error, "strerror", None) or error
         raise FlowerError(f"port {port} cannot be used ({reason}); choose another with --port") from None
     with server:
-        print(f"{server.address}  (Ctrl-C ends it)", flush=True)
+        print(f"{server.address}  (stop with Ctrl-C)", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

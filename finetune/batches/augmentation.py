@@ -1,4 +1,4 @@
-"""Photographs for the network: augmented for training, plain for everything else."""
+"""Augmented training photographs: random crops, flips, and changes of colour and shape."""
 
 import numpy as np
 import torch
@@ -8,20 +8,18 @@ from torch.utils.data import Dataset
 from finetune.batches.array_store import ArrayStore
 from finetune.data.photo_batches import read_photo
 from finetune.data.split import Split
-from finetune.network.torchvision_import import transforms
 from finetune.recipe import Recipe
 from finetune.run.random_seeds import derived_seed
+from finetune.torchvision_import import transforms
 
 DECODED_SIDE = 2
-"""Shorter side of a photograph kept for augmentation, as a multiple of the training crop's side."""
-
-
+"""Shorter side of a decoded photograph in the store, as a multiple of the side of an augmented view."""
 DECODED_ASPECT = 2
-"""Longest photographs kept, width to height or the other way around. Longer ones are decoded every time."""
+"""Largest ratio of the sides of a decoded photograph in the store. Longer photographs are decoded in every epoch."""
 
 
 def augmentation(recipe: Recipe) -> transforms.Compose:
-    """From an RGB Pillow image to a training crop: uint8 tensor, shape (3, view_size, view_size)."""
+    """Return the augmentation: RGB Pillow image to augmented view, a uint8 tensor (3, view_size, view_size)."""
     steps = [
         transforms.RandomResizedCrop(
             recipe.view_size,
@@ -42,17 +40,23 @@ def augmentation(recipe: Recipe) -> transforms.Compose:
 
 
 class TrainingPhotos(Dataset[tuple[torch.Tensor, int]]):
-    """Augmented training photographs, each drawn from its own random stream.
+    """Augmented training photographs, each with random numbers of its own.
 
-    An item is asked for by (view, index), and its augmentation depends on these and the seed alone: not on how many
-    workers there are, nor on whether the run was interrupted.
+    The key of an item is (view number, index). Its augmentation depends only on the key and the seed, so neither the
+    number of workers nor an interruption of the run changes it.
     """
 
     def __init__(self, split: Split, recipe: Recipe, decoded: ArrayStore | None = None) -> None:
-        """``decoded``, if given, keeps the decoded photographs; `decoded_slot_bytes` is what a slot of it must hold."""
+        """Prepare the photographs of ``split``; none is read yet.
+
+        Args:
+            split: the photographs.
+            recipe: says how to augment.
+            decoded: a store for decoded photographs, with slots of `decoded_slot_bytes`.
+        """
         self._split = split
         self._seed = recipe.seed
-        self._side = DECODED_SIDE * recipe.view_size
+        self._decoded_side = DECODED_SIDE * recipe.view_size
         self._augment = augmentation(recipe)
         self._decoded = decoded
 
@@ -60,20 +64,21 @@ class TrainingPhotos(Dataset[tuple[torch.Tensor, int]]):
         return len(self._split)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, int]:
-        """Returns (uint8 tensor of shape (view_size, view_size, 3), label)."""
+        """Return (uint8 tensor of shape (view_size, view_size, 3), label)."""
         view, index = key
-        image = self._photo(index)
+        image = self._decode(index)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self._seed, view, index))
             crop = self._augment(image)
         return crop.permute(1, 2, 0), int(self._split.labels[index])
 
-    def _photo(self, index: int) -> Image.Image:
-        kept = self._decoded.get(index) if self._decoded is not None else None
-        if kept is not None:
-            return Image.fromarray(kept)
-        image = read_photo(self._split.paths[index], least_side=self._side)
-        scale = self._side / min(image.size)
+    def _decode(self, index: int) -> Image.Image:
+        """Return the photograph, decoded and reduced to the size that augmentation needs."""
+        stored = self._decoded.get(index) if self._decoded is not None else None
+        if stored is not None:
+            return Image.fromarray(stored)
+        image = read_photo(self._split.paths[index], min_side=self._decoded_side)
+        scale = self._decoded_side / min(image.size)
         if scale < 1:
             image = image.resize(
                 (max(1, round(image.width * scale)), max(1, round(image.height * scale))),
@@ -86,18 +91,16 @@ class TrainingPhotos(Dataset[tuple[torch.Tensor, int]]):
 
 
 def decoded_slot_bytes(recipe: Recipe) -> int:
-    """What the largest photograph kept decoded takes."""
+    """Return the size of the largest decoded photograph that the store takes, bytes."""
     side = DECODED_SIDE * recipe.view_size
     return DECODED_ASPECT * side * side * 3
 
 
 def epoch_order(size: int, recipe: Recipe, epoch: int) -> list[list[int]]:
-    """The batches of one epoch, from the seed and the epoch alone: indices, each once.
+    """Return the batches of one epoch as lists of indices. They depend only on the seed and the epoch.
 
-    An incomplete last batch is left out, unless it is the only one.
+    Each index occurs once. An incomplete last batch is dropped, unless it is the only one.
     """
     order = np.random.default_rng([recipe.seed, epoch]).permutation(size).tolist()
-    photo_batches = [order[start : start + recipe.batch_size] for start in range(0, size, recipe.batch_size)]
-    return (
-        photo_batches if len(photo_batches) == 1 or len(photo_batches[-1]) == recipe.batch_size else photo_batches[:-1]
-    )
+    batches = [order[start : start + recipe.batch_size] for start in range(0, size, recipe.batch_size)]
+    return batches if len(batches) == 1 or len(batches[-1]) == recipe.batch_size else batches[:-1]

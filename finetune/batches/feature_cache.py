@@ -1,28 +1,25 @@
-"""What the frozen stages give, on disk: where it is kept, in what form, and what it depends on."""
+"""The feature cache: outputs of the frozen stages on disk, because they do not change during a run."""
 
 import hashlib
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from finetune.batches.array_store import ArrayStore
 from finetune.network.photo_network import PhotoNetwork, stage_modules
+from finetune.run.output_folder import cache_folder
 from finetune.run.training_run import TrainingRun
 
-CACHE = "cache"
-PHOTOGRAPHS_SHARE, VIEWS_SHARE, VALIDATION_SHARE = 3 / 8, 3 / 8, 1 / 4
-"""How the disk that a run may fill is divided. Of the default 4 GB, that is enough for Oxford's photographs in both
-phases of the default recipe, which keeps no views and has their share as well; with views, a part is computed anew."""
-_KEPT_AS = {torch.bfloat16: np.uint16, torch.float32: np.float32, torch.uint8: np.uint8}
-"""numpy has no bfloat16; its bits go through uint16."""
+PHOTOS_FRACTION, VIEWS_FRACTION, VALIDATION_FRACTION = 3 / 8, 3 / 8, 1 / 4
+"""How the size of the cache is divided between decoded photographs, views, and validation.
 
+With the default of 4 GB, Oxford's photographs fit for both phases of the default recipe, which stores no views and uses
+their fraction for photographs. A recipe with views computes those that do not fit again."""
 
-def cache_folder(run: TrainingRun) -> Path:
-    """Where the run's stores are."""
-    return run.cache or run.output / CACHE
+_STORED_DTYPES = {torch.bfloat16: np.uint16, torch.float32: np.float32, torch.uint8: np.uint8}
+"""numpy has no bfloat16, so its bits are stored as uint16."""
 
 
 def open_feature_store(
@@ -35,12 +32,22 @@ def open_feature_store(
     max_bytes: int,
     identity: dict[str, object],
 ) -> ArrayStore:
-    """A store for what the recipe's frozen stages of ``network`` make of ``images`` images of ``size`` pixels."""
-    frozen = hashlib.sha256()
+    """Open a store for the outputs of the recipe's frozen stages.
+
+    Args:
+        run: its settings are part of the store's identity.
+        network: its frozen stages are part of the store's identity.
+        name: of the store.
+        size: side of the images, pixels.
+        images: number of slots.
+        max_bytes: size of the store.
+        identity: what else the outputs depend on.
+    """
+    frozen_weights = hashlib.sha256()
     for stage in range(run.recipe.freeze):
         for module in stage_modules(network, stage):
             for tensor in module.state_dict().values():
-                frozen.update(tensor.cpu().numpy().tobytes())
+                frozen_weights.update(tensor.cpu().numpy().tobytes())
     sample = torch.zeros((1, size, size, 3), dtype=torch.uint8, device=run.hardware.device)
     modes = [module.training for module in network.modules()]
     sample = frozen_features(run, network.eval(), sample)
@@ -51,12 +58,12 @@ def open_feature_store(
         name,
         identity={
             **identity,
-            "frozen": frozen.hexdigest(),
+            "frozen": frozen_weights.hexdigest(),
             "data": [run.provenance["train_sha256"], run.provenance["val_sha256"]],
             "arithmetic": [run.hardware.device.type, run.hardware.precision],
             "versions": run.versions,
         },
-        dtype=_KEPT_AS[sample.dtype],
+        dtype=_STORED_DTYPES[sample.dtype],
         slots=images,
         slot_bytes=sample.nbytes,
         max_bytes=max_bytes,
@@ -65,43 +72,52 @@ def open_feature_store(
 
 
 def frozen_features(run: TrainingRun, network: PhotoNetwork, images: torch.Tensor) -> torch.Tensor:
-    """What the recipe's frozen stages of ``network`` make of ``images``; the images themselves where none is frozen."""
+    """Return the output of the recipe's frozen stages; ``images`` itself if no stage is frozen.
+
+    Args:
+        run: has the number of frozen stages and the precision.
+        network: on the run's device.
+        images: uint8, shape (batch, height, width, 3), on the run's device.
+    """
     if not run.recipe.freeze:
         return images
     with torch.no_grad(), run.hardware.autocast():
-        return network.between(images, 0, run.recipe.freeze)
+        return network.run_stages(images, 0, run.recipe.freeze)
 
 
-def store_features(store: ArrayStore, places: Sequence[tuple[int, int]], batch: torch.Tensor) -> None:
-    """Put each image of ``batch``, past the frozen stages, into its place: a slot and its edition."""
+def store_features(store: ArrayStore, keys: Sequence[tuple[int, int]], batch: torch.Tensor) -> None:
+    """Write each image's features in ``batch`` to its place in ``store``; ``keys`` are (slot, version)."""
     if store.slots:
-        for (slot, edition), part in zip(places, to_arrays(batch), strict=True):
-            store.put(slot, part, edition)
+        for (slot, version), features in zip(keys, to_arrays(batch), strict=True):
+            store.put(slot, features, version)
 
 
-def stack_features(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Images past the frozen stages, channels last, as one batch in the shape that the next stage takes."""
-    batch = torch.stack(list(parts))
+def stack_features(features: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return one batch in the shape of the next stage's input, from channels-last features of single images."""
+    batch = torch.stack(list(features))
     return batch.permute(0, 3, 1, 2) if batch.ndim == 4 and batch.dtype != torch.uint8 else batch
 
 
 def channels_last(batch: torch.Tensor) -> torch.Tensor:
-    """A stage's output (batch, channels, height, width) as (batch, height, width, channels); all else as it is.
+    """Return a stage's output (batch, channels, height, width) as (batch, height, width, channels).
 
-    In memory it is so already: nothing is moved.
+    Images (uint8) and feature vectors are returned unchanged. The memory layout is channels-last already, so no data is
+    copied.
     """
     return batch.permute(0, 2, 3, 1) if batch.ndim == 4 and batch.dtype != torch.uint8 else batch
 
 
 def to_arrays(batch: torch.Tensor) -> np.ndarray:
-    """A stage's output as it is kept: channels last, bfloat16 as uint16."""
+    """Return a stage's output in the form of the store: channels last, bfloat16 as uint16."""
     batch = channels_last(batch).cpu().contiguous()
-    return (batch.view(torch.uint16) if batch.dtype == torch.bfloat16 else batch).numpy()
+    array: np.ndarray = (batch.view(torch.uint16) if batch.dtype == torch.bfloat16 else batch).numpy()
+    return array
 
 
-def from_array(part: np.ndarray) -> torch.Tensor:
-    """The reverse of `to_arrays`, for one image."""
+def from_array(array: np.ndarray) -> torch.Tensor:
+    """Return the features of one image from the form of the store; the inverse of `to_arrays`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the array is read-only; it is only ever read
-        tensor = torch.from_numpy(part)
+        # torch warns that the array is read-only. The tensor is never written to.
+        warnings.simplefilter("ignore")
+        tensor = torch.from_numpy(array)
     return tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor

@@ -1,7 +1,7 @@
-"""Fetching Oxford 102 Flowers and ImageNet weights: resumed when broken off, checked, unpacked without trust.
+"""Downloading Oxford 102 Flowers and ImageNet weights.
 
-The addresses and checksums are torchvision's; what torchvision does not do, resuming, careful unpacking and waiting for
-another process that fetches the same, is here.
+The addresses and checksums are torchvision's. In contrast to torchvision, this module continues interrupted downloads,
+unpacks archives safely, and lets one process at a time download a file.
 """
 
 import http.client
@@ -11,7 +11,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from finetune.data.dataset import is_dataset
 from finetune.data.split import DataError
-from finetune.network.torchvision_import import Flowers102, models
+from finetune.torchvision_import import Flowers102, models
 from runtime.files.digest import file_digest
 
 CHUNK = 1024**2
 TIMEOUT_S = 30
-UNPACKING = ".unpacking-"
-"""Begins the name of the folder that images are unpacked in."""
+UNPACKING_PREFIX = ".unpacking-"
+"""Prefix of the name of the temporary folder that images are unpacked into."""
 MAX_DOWNLOAD_BYTES = 1024**3
 MAX_UNPACKED_BYTES = 2 * 1024**3
 BASE_ADDRESS: str = Flowers102._download_url_prefix
@@ -35,19 +35,24 @@ WEIGHTS_ADDRESS: str = models.ResNet50_Weights.IMAGENET1K_V2.url
 FILES: dict[str, tuple[str, str]] = Flowers102._file_dict
 
 
-def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS) -> None:
+def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS, report: Callable[[str], None] = print) -> None:
     """Download Oxford 102 Flowers to ``data/flowers-102``, unless there is a data set at ``data``.
 
+    Args:
+        data: the folder of the data set.
+        base_address: URL of the published files, up to the file name.
+        report: receives a line before a download starts.
+
     Raises:
-        DataError: no network, or what arrived is not what Oxford published.
+        DataError: no network, or the received files are not the published ones.
     """
     if is_dataset(data):
         return
     folder = data / "flowers-102"
-    with _alone(folder):
+    with _exclusive(folder):
         if is_dataset(data):
             return
-        print(f"data     not at {data}; downloading Oxford 102 Flowers to {folder}", flush=True)
+        report(f"data     not at {data}; downloading Oxford 102 Flowers to {folder}")
         archive_name, archive_md5 = FILES["image"]
         for name, md5 in (FILES["label"], FILES["setid"]):
             fetch(base_address + name, folder / name, "md5", md5)
@@ -58,72 +63,79 @@ def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS) -> None:
 
 
 def ensure_weights(*, address: str = WEIGHTS_ADDRESS) -> Path:
-    """torchvision's ImageNet weights for ResNet-50, downloaded once to where `torch.hub` keeps such files.
+    """Return the file of torchvision's ImageNet weights for ResNet-50. It is downloaded once, to `torch.hub`'s folder.
 
     Raises:
-        DataError: no network, or what arrived is not what was published.
+        DataError: no network, or the received file is not the published one.
     """
     name = address.rpartition("/")[2]
     target = Path(torch.hub.get_dir(), "checkpoints", name)
-    # torch's convention: the first digits of the file's SHA-256 stand at the end of its name.
+    # torch's convention: the file's name ends with the first digits of its SHA-256.
     digest = name.rpartition("-")[2].partition(".")[0]
-    # A file that is there is whole: it gets its name last. So it is looked at without the lock, which would have to be
-    # written beside it, in a folder that may be read-only.
+    # A download gets its final name only when it is complete, so an existing file needs no lock. The lock file would be
+    # in the same folder, which may be read-only.
     if not is_published(target, "sha256", digest):
-        with _alone(target.parent):
+        with _exclusive(target.parent):
             fetch(address, target, "sha256", digest)
     return target
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time work on ``folder``; the others wait, and find the work done."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Let one process at a time download to ``folder``; the others wait until it has finished."""
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".downloading.lock"):
         yield
 
 
 def fetch(address: str, target: Path, algorithm: str, digest: str) -> None:
-    """Download ``address`` to ``target`` unless it is there. A broken download goes on where it stopped.
+    """Download ``address`` to ``target`` unless it is there. An interrupted download continues where it stopped.
 
     Args:
-        algorithm: of `hashlib`.
-        digest: the file's, in hexadecimal, or the first digits of it.
+        address: URL of the file.
+        target: where the complete file goes; an incomplete one has the suffix ``.part``.
+        algorithm: name of a hash of `hashlib`.
+        digest: the file's digest in hexadecimal, or its first digits.
 
     Raises:
-        DataError: the server cannot be reached, or the content does not have the checksum.
+        DataError: the server cannot be reached, or the content does not have the digest.
     """
     if is_published(target, algorithm, digest):
         return
     if target.is_file():
-        raise DataError(f"{target}: is not the file that was published; move it away, or complete the data set")
+        raise DataError(f"{target}: differs from the published file; move it away, or complete the data set")
     part = target.with_name(target.name + ".part")
     try:
         _continue_download(address, part)
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(
-            f"{address}: cannot be downloaded ({reason}); run the same command again to go on where it stopped, "
-            f"or put the file at {target} yourself"
+            f"{address}: cannot be downloaded ({reason}); run the same command again to continue, "
+            f"or copy the file to {target}"
         ) from None
     if not file_digest(part, algorithm).startswith(digest):
         part.unlink()
-        raise DataError(f"{address}: what arrived is not the published file (wrong checksum); run the command again")
+        raise DataError(
+            f"{address}: the received file is not the published one (wrong checksum); run the command again"
+        )
     part.replace(target)
 
 
 def is_published(path: Path, algorithm: str, digest: str) -> bool:
-    """Whether ``path`` is a file whose digest begins with ``digest``."""
+    """Return whether ``path`` is a file whose digest starts with ``digest``."""
     return path.is_file() and file_digest(path, algorithm).startswith(digest)
 
 
 def _continue_download(address: str, part: Path) -> None:
     done = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})
+    if not address.startswith(("https://", "http://")):
+        raise ValueError("not an http address")
+    # S310: the scheme has been checked.
+    request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})  # noqa: S310
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310  (as above)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and done:  # nothing is left to send: the part is whole, or the checksum will say no
+        if error.code == 416 and done:  # nothing is left to send; the checksum decides whether the part is complete
             return
         raise
     with response:
@@ -143,7 +155,7 @@ def _continue_download(address: str, part: Path) -> None:
         ):
             while block := response.read(CHUNK):
                 if file.tell() > MAX_DOWNLOAD_BYTES:
-                    raise ValueError(f"sends more than {MAX_DOWNLOAD_BYTES // 1024**2} MB")
+                    raise ValueError(f"the server sends more than {MAX_DOWNLOAD_BYTES // 1024**2} MB")
                 file.write(block)
                 bar.update(len(block))
             if total is not None and file.tell() < total:
@@ -151,30 +163,34 @@ def _continue_download(address: str, part: Path) -> None:
 
 
 def unpack_images(archive: Path, folder: Path) -> None:
-    """Unpack the archive's ``jpg`` folder to ``folder/jpg``, which appears only when it is whole.
+    """Unpack the archive's ``jpg`` folder to ``folder/jpg``, which appears only when it is complete.
+
+    The caller must have exclusive access to ``folder``.
 
     Raises:
-        DataError: the archive is damaged, too large, or holds paths that leave the folder; or the disk is full.
+        DataError: the archive is damaged or too large, or has paths outside the folder; or the disk is full.
     """
     if not hasattr(tarfile, "data_filter"):
-        raise DataError("this Python unpacks archives without care; use 3.11.4 or newer")
-    for leftover in folder.glob(f"{UNPACKING}*"):  # of a process that was killed: this one is alone in the folder
+        raise DataError("this Python cannot unpack archives safely; use Python 3.11.4 or newer")
+    for leftover in folder.glob(f"{UNPACKING_PREFIX}*"):  # left by a killed process
         shutil.rmtree(leftover, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=folder))
+    temporary = Path(tempfile.mkdtemp(prefix=UNPACKING_PREFIX, dir=folder))
     try:
         with tarfile.open(archive) as tar:
             members = tar.getmembers()
             if sum(member.size for member in members) > MAX_UNPACKED_BYTES:
-                raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED_BYTES // 1024**3} GB; not Oxford's")
+                raise DataError(
+                    f"{archive}: unpacks to more than {MAX_UNPACKED_BYTES // 1024**3} GB; download it again"
+                )
             for member in tqdm(members, desc="unpacking", unit="file", disable=None):
                 tar.extract(member, temporary, filter="data")
         if not (temporary / "jpg").is_dir():
-            raise DataError(f"{archive}: holds no folder jpg; download it again")
+            raise DataError(f"{archive}: has no folder jpg; download it again")
         (temporary / "jpg").rename(folder / "jpg")
     except OSError as error:
-        # gzip reports a damaged archive as an OSError, too, but one without a number.
+        # gzip also reports a damaged archive as an OSError, but without an error number.
         if error.errno is not None:
-            raise DataError(f"{folder}: cannot be written ({error.strerror}); free some space and try again") from None
+            raise DataError(f"{folder}: cannot be written ({error.strerror}); free disk space and try again") from None
         raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download again") from None
     except (tarfile.TarError, zlib.error, EOFError) as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download again") from None

@@ -4,8 +4,8 @@ Source: M-E. Nilsback and A. Zisserman, "Automated Flower Classification over a 
 https://www.robots.ox.ac.uk/~vgg/data/flowers/102/. The splits are in ``setid.mat`` (variables ``trnid``, ``valid``,
 ``tstid``) or in three files ``trnid.mat``, ``valid.mat``, ``tstid.mat``. Numbers in these files count from 1.
 
-A copy that holds only some images of a split says so in ``<split>-sample.txt`` (image names, one a line); the split
-is then those images. Images that are missing without such a list are an error: nothing is left out in silence.
+A copy with only some images of a split lists them in ``<split>-sample.txt`` (image names, one per line); the split then
+consists of these images. Images that are missing without such a list are an error, so no image is skipped silently.
 """
 
 import math
@@ -15,23 +15,24 @@ import numpy as np
 from scipy.io import loadmat, whosmat
 
 from finetune.data.split import DataError, Split
-from finetune.network.torchvision_import import Flowers102
+from finetune.torchvision_import import Flowers102
+from runtime.distribution import module_command
 
-SPLITS = {"train": "trnid", "val": "valid", "test": "tstid"}
-"""Our names of the splits, as torchvision has them, and Oxford's."""
+SPLIT_VARIABLES = {"train": "trnid", "val": "valid", "test": "tstid"}
+"""Name of a split, as in torchvision → name of its variable in Oxford's files."""
 
 CLASSES = tuple(name.rstrip("?") for name in Flowers102.classes)
-"""The 102 names in the order of the labels, from torchvision's list."""
+"""The 102 species in the order of the labels, from torchvision's list."""
 
 MAX_MAT_BYTES = 64 * 1024
-"""The official files have 502 and 14,989 bytes; anything much larger is something else."""
+"""The official files have 502 and 14,989 bytes; a much larger file is a different one."""
 
 MAX_MAT_NUMBERS = 1_000_000
-"""A compressed file of the size above could still unfold to gigabytes."""
+"""A compressed file of `MAX_MAT_BYTES` could still expand to gigabytes, so its numbers are limited, too."""
 
 
-def find_folder(data: Path) -> Path | None:
-    """The folder with ``imagelabels.mat``: ``data`` itself or ``data/flowers-102``, as torchvision lays it out."""
+def find_oxford_folder(data: Path) -> Path | None:
+    """Return the folder with ``imagelabels.mat``: ``data``, or ``data/flowers-102`` as torchvision names it."""
     for folder in (data, data / "flowers-102"):
         if (folder / "imagelabels.mat").is_file() and (folder / "jpg").is_dir():
             return folder
@@ -44,11 +45,11 @@ def read_oxford(data: Path, name: str) -> Split:
     Raises:
         DataError: no data set there, damaged or contradictory files, or images missing.
     """
-    folder = find_folder(data)
+    folder = find_oxford_folder(data)
     if folder is None:
         raise DataError(
-            f"{data}: no Oxford 102 Flowers here (imagelabels.mat and a folder jpg), nor photographs in class-named "
-            "folders; name the folder with --data; python -m finetune downloads Oxford's"
+            f"{data}: no Oxford 102 Flowers here (imagelabels.mat and a folder jpg), and no photographs in class-named "
+            f"folders; name the folder with --data, or download Oxford's data set with: {module_command('finetune')}"
         )
     labels = _read_labels(folder / "imagelabels.mat")
     splits = _read_splits(folder, len(labels))
@@ -59,7 +60,7 @@ def read_oxford(data: Path, name: str) -> Split:
         listed = set(sample.read_text(encoding="utf-8", errors="replace").split())
         ids = np.array([number for number in ids if _image_name(number) in listed], dtype=np.int64)
         if not len(ids):
-            raise DataError(f"{sample}: lists no image of this split; remove it or list image_XXXXX.jpg, one a line")
+            raise DataError(f"{sample}: lists no image of this split; remove it, or list image_XXXXX.jpg, one per line")
     present = {path.name for path in (folder / "jpg").iterdir()}
     missing = [_image_name(number) for number in ids if _image_name(number) not in present]
     if missing:
@@ -90,55 +91,58 @@ def _read_labels(path: Path) -> np.ndarray:
 
 
 def _read_splits(folder: Path, images: int) -> dict[str, np.ndarray]:
-    together = folder / "setid.mat"
+    common_file = folder / "setid.mat"
     splits = {}
-    for name, variable in SPLITS.items():
-        path = together if together.is_file() else folder / f"{variable}.mat"
+    for name, variable in SPLIT_VARIABLES.items():
+        path = common_file if common_file.is_file() else folder / f"{variable}.mat"
         ids = _read_integers(path, variable)
         if ids.min() < 1:
-            raise DataError(f"{path}: {variable} names image {ids.min()}, but they count from 1; download it again")
+            raise DataError(f"{path}: {variable} names image {ids.min()}, but images count from 1; download it again")
         if ids.max() > images:
             raise DataError(
                 f"{path}: {variable} names image {ids.max()}, but imagelabels.mat has {images:,} images; "
-                "the two files do not belong together"
+                "the two files do not fit together; download both again"
             )
         if len(np.unique(ids)) != len(ids):
             raise DataError(f"{path}: {variable} names an image twice; download it again")
         splits[name] = ids
-    _each_pair_disjoint(splits, folder)
+    _check_disjoint(splits, folder)
     return splits
 
 
-def _each_pair_disjoint(splits: dict[str, np.ndarray], folder: Path) -> None:
+def _check_disjoint(splits: dict[str, np.ndarray], folder: Path) -> None:
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         shared = np.intersect1d(splits[one], splits[other])
         if len(shared):
             raise DataError(
                 f"{folder}: image {shared[0]} is in both the {one} and the {other} split; "
-                "accuracy measured on such splits means nothing; download the split files again"
+                "accuracy on such splits is not valid; download the split files again"
             )
 
 
 def _read_integers(path: Path, variable: str) -> np.ndarray:
-    """One variable of a ``.mat`` file as a flat int64 array. Also takes a file's only variable under another name."""
+    """Read one variable of a ``.mat`` file as a flat int64 array.
+
+    A file with exactly one variable is accepted with any name of that variable.
+    """
     try:
         if not path.is_file():
             raise DataError(f"{path}: missing; download the data set again")
         if path.stat().st_size > MAX_MAT_BYTES:
-            raise DataError(f"{path}: far larger than the official file; download it again")
+            raise DataError(f"{path}: much larger than the official file; download it again")
         if any(math.prod(shape) > MAX_MAT_NUMBERS for _, shape, _ in whosmat(path)):
-            raise DataError(f"{path}: holds far more numbers than the official file; download it again")
+            raise DataError(f"{path}: has many more numbers than the official file; download it again")
         variables = loadmat(path)
     except DataError:
         raise
-    # scipy raises whatever its parser stumbles over (ValueError, TypeError, KeyError, zlib.error, …).
+    # On damaged files, scipy raises many kinds of exceptions (ValueError, TypeError, KeyError, zlib.error, …).
     except Exception as error:
         raise DataError(f"{path}: not a readable .mat file ({error}); download it again") from None
     named = {key: value for key, value in variables.items() if not key.startswith("__")}
     values = named.get(variable, next(iter(named.values())) if len(named) == 1 else None)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf" or not values.size:
-        raise DataError(f"{path}: holds no numbers called {variable!r}; download it again")
-    whole = values.astype(np.int64).ravel()
-    if not np.array_equal(whole, values.ravel()):
+        raise DataError(f"{path}: has no numbers called {variable!r}; download it again")
+    integers: np.ndarray = values.astype(np.int64).ravel()
+    if not np.array_equal(integers, values.ravel()):
         raise DataError(f"{path}: {variable} must be whole numbers; download it again")
-    return whole
+    return integers

@@ -1,4 +1,4 @@
-"""TODO from finetune.batches.augmentation."""
+"""Reading the photographs of a data set, one by one or as preprocessed batches without augmentation."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,35 +16,49 @@ from runtime.photos.preprocessing import Preprocessing
 
 
 @contextmanager
-def _data_errors() -> Iterator[None]:
-    """A photo that cannot be read is a fault of the data set."""
+def _photo_errors_as_data_errors() -> Iterator[None]:
+    """Turn a `PhotoError` into a `DataError`, because the photograph belongs to the data set."""
     try:
         yield
     except PhotoError as error:
         raise DataError(f"{error}; restore this file of the data set") from None
 
 
-def read_photo(path: Path, *, least_side: int | None = None) -> Image.Image:
-    """A photograph of the data set; a `DataError` names it if it cannot be read."""
-    with _data_errors():
-        return open_photo(path, least_side=least_side)
+def read_photo(path: Path, *, min_side: int | None = None) -> Image.Image:
+    """Read one photograph of the data set.
+
+    Args:
+        path: of the photograph.
+        min_side: the shorter side that is needed, pixels; a JPEG may be decoded at a reduced size above it.
+
+    Returns:
+        An upright RGB image.
+
+    Raises:
+        DataError: the photograph cannot be read; the message names it.
+    """
+    with _photo_errors_as_data_errors():
+        return open_photo(path, min_side=min_side)
 
 
 def photo_batches(
     paths: Sequence[Path], preprocessing: Preprocessing, batch_size: int, *, threads: int = 2
 ) -> Iterator[np.ndarray]:
-    """Preprocessed photographs in order, as uint8 arrays of shape (up to batch_size, size, size, 3).
+    """Yield preprocessed photographs in order, as uint8 arrays of shape (up to batch_size, size, size, 3).
 
-    Decoding runs in threads, at most one batch ahead, so memory stays flat however many photographs there are.
+    Threads decode at most one batch in advance, so memory does not grow with the number of photographs.
+
+    Raises:
+        DataError: a photograph cannot be read.
     """
 
     def load(path: Path) -> np.ndarray:
-        with _data_errors():
+        with _photo_errors_as_data_errors():
             return preprocessing(path)
 
     remaining = iter(paths)
     with ThreadPoolExecutor(threads) as pool:
-        ahead = [pool.submit(load, path) for path in islice(remaining, batch_size)]
-        while ahead:
-            current, ahead = ahead, [pool.submit(load, path) for path in islice(remaining, batch_size)]
+        following = [pool.submit(load, path) for path in islice(remaining, batch_size)]
+        while following:
+            current, following = following, [pool.submit(load, path) for path in islice(remaining, batch_size)]
             yield np.stack([future.result() for future in current])

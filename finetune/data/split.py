@@ -1,4 +1,4 @@
-"""A split: some photographs with their labels, wherever they come from."""
+"""A split: photographs with their labels, independent of the layout on disk."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,58 +9,66 @@ import numpy as np
 
 from runtime.errors import FlowerError
 
+SPLITS = ("train", "val", "test")
+
 
 class DataError(FlowerError):
-    """A data set that is missing, incomplete or contradicts itself."""
+    """A data set that is missing, incomplete or contradictory."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some photographs and their labels."""
+    """Photographs and their labels."""
 
     name: str
     paths: tuple[Path, ...]
     labels: np.ndarray
-    """int64, shape (images,), counted from 0."""
+    """int64, shape (images,): indices into ``classes``."""
     classes: tuple[str, ...]
     official_size: int
-    """Images the split has in full; more than ``len(paths)`` where only a sample of it is present."""
+    """Number of images in the complete split; more than ``len(paths)`` if only a sample is present."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def describe(self) -> str:
-        """For example ``test (1,020 of 6,149 images)``."""
+        """Return, for example, ``test (1,020 of 6,149 images)``."""
         if len(self) == self.official_size:
             return f"{self.name} ({len(self):,} images)"
         return f"{self.name} ({len(self):,} of {self.official_size:,} images)"
 
     def head(self, limit: int | None) -> "Split":
-        """``limit`` images spread evenly over the split (all of them for None), in the split's order."""
+        """Return ``limit`` images at equal distances in the split, in its order; all images for None."""
         if limit is None or limit >= len(self):
             return self
-        chosen = np.linspace(0, len(self) - 1, limit).round().astype(int)
+        selected = np.linspace(0, len(self) - 1, limit).round().astype(int)
         return Split(
             self.name,
-            tuple(self.paths[index] for index in chosen),
-            self.labels[chosen],
+            tuple(self.paths[index] for index in selected),
+            self.labels[selected],
             self.classes,
             self.official_size,
         )
 
     def digest(self) -> str:
-        """SHA-256 over the bytes of all images, in order: it changes when any image or their order does."""
+        """Return the SHA-256 over the bytes of all images in order. It changes with every image and with their order.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
         total = hashlib.sha256()
         for path in self.paths:
             try:
                 total.update(hashlib.sha256(path.read_bytes()).digest())
             except OSError as error:
-                raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+                raise DataError(
+                    f"{path}: cannot be read ({error.strerror}); restore this file of the data set"
+                ) from None
         return total.hexdigest()
 
 
 def join_splits(splits: Sequence[Split]) -> Split:
-    """Several splits of one data set as one, for example ``train+val``."""
+    """Join several splits of one data set into one, for example ``train+val``."""
     first = splits[0]
     if len(splits) == 1:
         return first

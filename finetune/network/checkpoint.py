@@ -1,7 +1,7 @@
-"""The checkpoint: weights with everything that is needed to use them.
+"""The checkpoint: weights, and all that is needed to use them.
 
 A checkpoint is a file for `torch.load(..., weights_only=True)`: tensors and plain containers, no code. ``state_dict``
-has torchvision's ``resnet50`` names, so other tools can load it as it is.
+has the names of torchvision's ``resnet50``, so other tools can load it.
 """
 
 import json
@@ -13,44 +13,53 @@ import torch
 
 from finetune.network.photo_network import IMAGENET_STD, PIXEL_ZERO, PhotoNetwork
 from finetune.network.tensor_files import CheckpointError, WeightsError, load_untrusted, save_tensors
+from runtime.distribution import module_command
 from runtime.photos.preprocessing import Preprocessing
 
 FORMAT = "flower-edge checkpoint 1"
 
-
 NORMALIZATION = {"zero": PIXEL_ZERO, "std": list(IMAGENET_STD)}
-"""What `PhotoNetwork` does to bytes; recorded for those who use the weights without it."""
+"""The normalisation of `PhotoNetwork`, recorded for programs that use the weights without this class."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What ``python -m finetune`` keeps of a run."""
+    """The content of ``best.pt``."""
 
     state_dict: dict[str, torch.Tensor]
+    """Float32 weights under torchvision's names."""
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     recipe: dict[str, Any]
     metrics: dict[str, Any]
-    """Validation figures, shares 0 to 1, with the number of images behind them."""
+    """The record of the epoch (as in ``log.jsonl``) and ``val_images``; accuracies are fractions from 0 to 1."""
     provenance: dict[str, Any]
-    """Data and weights: names and digests."""
+    """Names and digests of the photographs and of the pretrained weights; device and precision."""
     versions: dict[str, str]
     architecture: str = "resnet50"
 
     def network(self) -> PhotoNetwork:
-        """The network in eval mode, float32, on the CPU."""
+        """Build the network in eval mode, float32, on the CPU.
+
+        Raises:
+            CheckpointError: the tensors are not those of a ResNet-50 with these classes.
+        """
         network = PhotoNetwork(len(self.classes))
         try:
             network.resnet.load_state_dict(self.state_dict)
         except (RuntimeError, TypeError, AttributeError):
             raise CheckpointError(
-                f"the checkpoint's weights are not a ResNet-50 with {len(self.classes)} classes; train it again"
+                f"the checkpoint's weights do not fit a ResNet-50 with {len(self.classes)} classes; train it again"
             ) from None
         return network.eval()
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write ``checkpoint`` to ``path`` atomically."""
+    """Write ``checkpoint`` to ``path`` atomically.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
     content = {
         "format": FORMAT,
         "architecture": checkpoint.architecture,
@@ -77,9 +86,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except WeightsError as error:
         raise CheckpointError(str(error)) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not a checkpoint of this toolkit; make one with: python -m finetune")
+        raise CheckpointError(f"{path}: not a checkpoint of this project; make one with: {module_command('finetune')}")
     if content.get("architecture") != "resnet50":
-        raise CheckpointError(f"{path}: architecture {content.get('architecture')!r} is not resnet50")
+        raise CheckpointError(f"{path}: architecture {content.get('architecture')!r} is not resnet50; train it again")
     if content.get("normalization") != NORMALIZATION:
         raise CheckpointError(f"{path}: its normalisation is not {NORMALIZATION}; train it again with this version")
     classes, state_dict = content.get("classes"), content.get("state_dict")
@@ -106,7 +115,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether ``value`` can go into a model file's metadata, which is JSON."""
+    """Return whether ``value`` is JSON, which the metadata of a model file requires."""
     try:
         json.dumps(value)
     except (TypeError, ValueError, RecursionError):

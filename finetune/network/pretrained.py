@@ -1,4 +1,4 @@
-"""The weights that training starts from, and files of tensors that may come from anywhere."""
+"""The ImageNet weights that training starts from."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from finetune.network.tensor_files import WeightsError, load_untrusted
 
 
 def load_pretrained(network: PhotoNetwork, weights: Path) -> None:
-    """Load ImageNet weights, which expect ImageNet's mean and standard deviation, into all but the head.
+    """Load ImageNet weights, which expect ImageNet's mean and standard deviation, into all stages except the head.
 
     Args:
         network: is changed in place.
@@ -18,31 +18,28 @@ def load_pretrained(network: PhotoNetwork, weights: Path) -> None:
     Raises:
         WeightsError: the file is missing or holds something else.
     """
-    state = read_state_dict(weights)
-    source = weights.name
-    state = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+    state = {name: tensor for name, tensor in read_state_dict(weights).items() if not name.startswith("fc.")}
     try:
         missing, unexpected = network.resnet.load_state_dict(state, strict=False)
     except (RuntimeError, TypeError, AttributeError):
         raise WeightsError(
-            f"{source}: the shapes are not a ResNet-50's; give a torchvision resnet50 state dict"
+            f"{weights.name}: its tensors do not have the shapes of a ResNet-50; use a torchvision resnet50 state dict"
         ) from None
     missing = [name for name in missing if not name.startswith("fc.")]
     if missing or unexpected:
-        odd = (missing + unexpected)[0]
         raise WeightsError(
-            f"{source}: not a torchvision resnet50 state dict ({len(missing)} tensors missing, "
-            f"{len(unexpected)} unknown, for example {odd!r})"
+            f"{weights.name}: not a torchvision resnet50 state dict ({len(missing)} tensors missing, "
+            f"{len(unexpected)} unknown, for example {(missing + unexpected)[0]!r}); use another file"
         )
     _move_means_into_batchnorm(network)
 
 
 @torch.no_grad()
 def _move_means_into_batchnorm(network: PhotoNetwork) -> None:
-    """Make weights that expect ImageNet's three means fit `PIXEL_ZERO`.
+    """Adapt weights that expect ImageNet's three means to the single `PIXEL_ZERO`.
 
-    With another zero the input of ``conv1`` moves by a constant a channel, and its output by a constant a filter;
-    subtracting that from BatchNorm's running mean undoes it.
+    Another zero point shifts the input of ``conv1`` by a constant per channel, and therefore its output by a constant
+    per filter. Subtracting this constant from BatchNorm's running mean compensates for it.
     """
     shift = (255 * torch.tensor(IMAGENET_MEAN) - PIXEL_ZERO) / (255 * torch.tensor(IMAGENET_STD))
     weight = network.resnet.conv1.weight
@@ -50,7 +47,7 @@ def _move_means_into_batchnorm(network: PhotoNetwork) -> None:
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """A state dict from an untrusted file: tensors and plain containers only, never code.
+    """Read a state dict from an untrusted file, without running code from it.
 
     Raises:
         WeightsError: missing, too large, or not a state dict.
@@ -59,5 +56,5 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise WeightsError(f"{path}: holds no state dict; save one with torch.save(model.state_dict(), FILE)")
+        raise WeightsError(f"{path}: not a state dict; write one with torch.save(model.state_dict(), FILE)")
     return state

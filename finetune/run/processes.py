@@ -1,7 +1,7 @@
-"""Several processes training one network: started by ``torchrun``, joined by Hugging Face Accelerate.
+"""Several processes that train one network: started by ``torchrun``, connected by Hugging Face Accelerate.
 
-Every process takes an equal part of each batch and has the same weights after each step; the first alone writes and
-prints. Run alone, a process needs nothing of this and Accelerate need not be installed.
+Each process computes an equal part of every batch, and all have the same weights after each step. Only the main process
+writes files and reports. A single process does not need Accelerate.
 """
 
 import os
@@ -18,17 +18,24 @@ from runtime.errors import FlowerError
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together."""
+    """This process, and its connection to the others."""
 
     rank: int = 0
-    """From 0 up."""
+    """Number of this process, from 0."""
     count: int = 1
     accelerator: Any = None
-    """`accelerate.Accelerator` where there is more than one process."""
+    """`accelerate.Accelerator` if there are several processes."""
 
     @classmethod
-    def join(cls, device: str) -> "Processes":
-        """Meet the others that ``torchrun`` started. ``device``: ``auto``, ``cpu`` or ``cuda``."""
+    def connect(cls, device: str) -> "Processes":
+        """Connect to the other processes that ``torchrun`` started, if there are any.
+
+        Args:
+            device: ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            FlowerError: Accelerate is not installed.
+        """
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
         try:
@@ -38,58 +45,74 @@ class Processes:
             raise FlowerError(
                 "training in several processes needs Accelerate: pip install 'flower-edge[distributed]'"
             ) from None
-        # While stages wait for their turn to join the training, their parameters have no gradient.
-        waits = DistributedDataParallelKwargs(find_unused_parameters=True)
+        # With gradual unfreezing, some parameters have no gradient in the first epochs.
+        unused_parameters = DistributedDataParallelKwargs(find_unused_parameters=True)
         on_cpu = device == "cpu" or not torch.cuda.is_available()
-        accelerator = Accelerator(cpu=on_cpu, kwargs_handlers=[waits])
+        accelerator = Accelerator(cpu=on_cpu, kwargs_handlers=[unused_parameters])
         return cls(accelerator.process_index, accelerator.num_processes, accelerator)
 
     @property
-    def is_first(self) -> bool:
-        """Whether this is the process that writes and prints."""
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
     def device(self, kind: str) -> torch.device:
-        """This process's own device of ``kind`` (``cpu`` or ``cuda``)."""
-        return torch.device(kind) if self.accelerator is None else self.accelerator.device
+        """Return the device of this process. ``kind`` is ``cpu`` or ``cuda``."""
+        if self.accelerator is None:
+            return torch.device(kind)
+        device: torch.device = self.accelerator.device
+        return device
 
-    def check(self, recipe: Recipe, images: int) -> None:
-        """Raise `FlowerError` if ``recipe`` cannot be shared out evenly."""
+    def check_batch_size(self, recipe: Recipe, images: int) -> None:
+        """Check that each batch of ``recipe`` can be divided evenly.
+
+        Args:
+            recipe: of the run.
+            images: number of training photographs.
+
+        Raises:
+            FlowerError: it cannot be divided, or there are fewer photographs than one batch.
+        """
         if self.count == 1:
             return
         if recipe.batch_size % (2 * self.count):
             raise FlowerError(
-                f"--batch-size {recipe.batch_size}: it is that of all processes together, and must be a multiple of "
-                f"{2 * self.count} for {self.count} of them (MixUp works on pairs)"
+                f"--batch-size {recipe.batch_size} is the size for all processes together; it must be a multiple of "
+                f"{2 * self.count} for {self.count} processes, because MixUp works on pairs"
             )
         if images < recipe.batch_size:
-            raise FlowerError(f"{images} training photographs are fewer than one batch of {recipe.batch_size}")
+            raise FlowerError(
+                f"{images} training photographs are fewer than one batch of {recipe.batch_size}; "
+                "use a smaller --batch-size"
+            )
 
-    def share(self, batch: list[int]) -> list[int]:
-        """This process's part of one batch."""
+    def shard(self, batch: list[int]) -> list[int]:
+        """Return this process's part of one batch."""
         size = len(batch) // self.count
         return batch if self.count == 1 else batch[self.rank * size : (self.rank + 1) * size]
 
-    def wrap(self, network: nn.Module, recipe: Recipe) -> nn.Module:
-        """``network`` so that its gradients are the mean over all processes.
+    def wrap_network(self, network: nn.Module, recipe: Recipe) -> nn.Module:
+        """Return ``network`` wrapped so that its gradients are the mean over all processes.
 
-        BatchNorm sees the whole batch where torch can do that, which is on CUDA. On CPUs its statistics are of each
-        process's own part, unless the recipe keeps BatchNorm frozen.
+        On CUDA, BatchNorm uses the statistics of the whole batch. torch cannot do this on CPUs; there BatchNorm uses
+        the statistics of each process's part, unless the recipe freezes BatchNorm.
         """
         if self.accelerator is None:
             return network
         if self.accelerator.device.type == "cuda" and recipe.batchnorm == "train":
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        return self.accelerator.prepare_model(network)
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]  # not annotated in torch
+        wrapped: nn.Module = self.accelerator.prepare_model(network)
+        return wrapped
 
-    def sum(self, values: np.ndarray) -> np.ndarray:
-        """The sum of ``values`` (float64) over all processes, in each of them."""
+    def all_reduce_sum(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of ``values`` (float64) over all processes, in each process."""
         if self.accelerator is None:
             return values
-        return self.accelerator.reduce(torch.from_numpy(values).to(self.accelerator.device), "sum").cpu().numpy()
+        summed: torch.Tensor = self.accelerator.reduce(torch.from_numpy(values).to(self.accelerator.device), "sum")
+        return summed.cpu().numpy()
 
-    def agree(self, module: nn.Module) -> None:
-        """Give ``module`` the first process's parameters, in each of them."""
+    def broadcast_parameters(self, module: nn.Module) -> None:
+        """Replace the parameters of ``module``, in each process, by those of the main process."""
         if self.accelerator is not None:
             from accelerate.utils import broadcast
 
@@ -97,8 +120,8 @@ class Processes:
                 for parameter in module.parameters():
                     parameter.copy_(broadcast(parameter.detach().clone(), from_process=0))
 
-    def wait(self) -> None:
-        """Wait until all processes are here."""
+    def wait_for_all(self) -> None:
+        """Wait until all processes have reached this call."""
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
 

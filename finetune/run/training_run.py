@@ -1,4 +1,4 @@
-"""TODO from finetune.run.training_state."""
+"""The settings of one training run, which do not change while it runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,25 +11,28 @@ from finetune.run.hardware import Hardware
 from finetune.run.processes import SINGLE_PROCESS, Processes
 from runtime.photos.preprocessing import Preprocessing
 
+DEFAULT_CACHE_BYTES = 4 * 1024**3
+
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What stays the same during a run."""
+    """The settings of one training run."""
 
     recipe: Recipe
     preprocessing: Preprocessing
     train: Split
     val: Split | None
-    """None where its photographs are trained on as well: nothing is left to choose an epoch by; the last is kept."""
+    """None if the validation photographs are trained on as well. Then the last epoch is the result."""
     output: Path
     provenance: dict[str, Any]
+    """Names and digests of the photographs and weights; part of the checkpoint."""
     versions: dict[str, str]
     hardware: Hardware
     processes: Processes = SINGLE_PROCESS
     cache: Path | None = None
-    """A folder for what is computed once, to be left for other runs; without one it is in ``output``, and removed."""
-    cache_bytes: int = 4 * 1024**3
-    """How much disk that may take. Neither changes what a run ends with, but for rounding; only how long it takes."""
+    """A folder for the caches, which other runs can use; None: a folder in ``output`` that is removed at the end."""
+    cache_bytes: int = DEFAULT_CACHE_BYTES
+    """Largest size of the caches on disk. It changes the time of a run, and its result only by rounding."""
     tensorboard: bool = False
     """Whether to log for TensorBoard as well."""
     report: Callable[[str], None] = print

@@ -1,38 +1,37 @@
-"""One training run: what stays the same during it, what changes, and how it is put down and taken up again."""
+"""The state of a training run, which changes while it runs; how it is saved to ``last.pt`` and restored."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from finetune.network.photo_network import PhotoNetwork, parameter_groups
 from finetune.network.tensor_files import CheckpointError, load_untrusted, save_tensors
+from finetune.run.output_folder import LAST_STATE
 from finetune.run.training_run import TrainingRun
-
-LAST = "last.pt"
 
 
 @dataclass
 class TrainingState:
-    """What changes during a run; what ``last.pt`` holds."""
+    """The state of a training run: the content of ``last.pt``."""
 
     network: PhotoNetwork
     averaged: AveragedModel
-    """The moving average of ``network``; what is validated and kept."""
+    """The average of the weights of ``network`` over the steps, which is validated and written."""
     optimizer: torch.optim.Optimizer
     epoch: int = 0
-    """Epochs that are complete."""
+    """Number of complete epochs."""
     history: list[dict[str, Any]] = field(default_factory=list)
+    """One record per complete epoch, as in ``log.jsonl``."""
 
     def averaged_network(self) -> PhotoNetwork:
-        """The averaged network itself, not a copy."""
-        network = self.averaged.module
-        assert isinstance(network, PhotoNetwork)
-        return network
+        """Return the averaged network itself, not a copy."""
+        return cast(PhotoNetwork, self.averaged.module)
 
     def averaged_weights(self) -> dict[str, torch.Tensor]:
-        """The averaged network's weights under torchvision's names, on the CPU."""
+        """Return the averaged network's weights under torchvision's names, on the CPU."""
         prefix = "module.resnet."
         return {
             name.removeprefix(prefix): tensor.cpu().contiguous()
@@ -41,12 +40,12 @@ class TrainingState:
         }
 
     def best_top1(self) -> float:
-        """Highest validation accuracy so far; -1 where none was measured."""
+        """Return the highest validation accuracy so far; -1 without validation."""
         return max((record.get("val_top1", -1.0) for record in self.history), default=-1.0)
 
 
 def new_state(run: TrainingRun, network: PhotoNetwork) -> TrainingState:
-    """The state before the first epoch."""
+    """Return the state before the first epoch. ``network`` is moved to the run's device."""
     recipe = run.recipe
     run.hardware.place(network)
     groups = parameter_groups(
@@ -64,25 +63,29 @@ def new_state(run: TrainingRun, network: PhotoNetwork) -> TrainingState:
     else:
         optimizer = torch.optim.AdamW(groups, fused=True)
     decay = recipe.average_decay if recipe.average == "ema" else 0.0
-    average = _swa_update if recipe.average == "swa" else get_ema_multi_avg_fn(decay)
-    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    if recipe.average == "swa":
+        update: Callable[..., None] = _update_swa
+    else:
+        update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # not annotated in torch
+    averaged = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
     return TrainingState(network, averaged, optimizer)
 
 
-def _swa_update(averaged: PARAM_LIST, current: PARAM_LIST, count: torch.Tensor | int) -> None:
-    """The mean over the steps; of BatchNorm's count of batches, which is whole and has none, the latest.
+def _update_swa(averaged: PARAM_LIST, current: PARAM_LIST, count: torch.Tensor | int) -> None:
+    """Update the mean over the steps; copy integers, which torch's own function cannot average.
 
-    torch's own function fails on whole numbers.
+    BatchNorm's number of batches is such an integer.
     """
     if averaged[0].is_floating_point():
-        get_swa_multi_avg_fn()(averaged, current, count)
+        update = get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]  # not annotated in torch
+        update(averaged, current, count)
     else:
-        for kept, new in zip(averaged, current, strict=True):
-            kept.copy_(new)
+        for target, source in zip(averaged, current, strict=True):
+            target.copy_(source)
 
 
 def _identity(run: TrainingRun) -> dict[str, dict[str, Any]]:
-    """What must be the same for a run to go on as itself."""
+    """Return the settings that must be equal for a run to be resumed."""
     return {
         "recipe": run.recipe.to_dict(),
         "preprocessing": run.preprocessing.to_dict(),
@@ -91,7 +94,11 @@ def _identity(run: TrainingRun) -> dict[str, dict[str, Any]]:
 
 
 def save_state(run: TrainingRun, state: TrainingState) -> None:
-    """Write ``last.pt``: everything that `load_state` needs to go on as if nothing had happened."""
+    """Write ``last.pt``: everything that `load_state` needs to continue with identical results.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
     content = {
         **_identity(run),
         "epoch": state.epoch,
@@ -100,35 +107,39 @@ def save_state(run: TrainingRun, state: TrainingState) -> None:
         "averaged": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),
     }
-    save_tensors(content, run.output / LAST)
+    save_tensors(content, run.output / LAST_STATE)
 
 
 def load_state(run: TrainingRun, state: TrainingState) -> TrainingState:
-    """Put what ``last.pt`` holds into ``state``, and return it.
+    """Load ``last.pt`` into ``state``, and return it.
 
-    All randomness of a run is drawn from the seed, the epoch and the step, so no generator's state is needed.
+    All random numbers depend only on the seed, the epoch and the step, so the file holds no generator's state.
 
     Raises:
-        CheckpointError: no such file, damaged, or of another recipe, data set or weights.
+        CheckpointError: damaged, or of a run with another recipe, data set or weights.
+        WeightsError: no such file, or not a file of tensors.
     """
-    path = run.output / LAST
+    path = run.output / LAST_STATE
     content = load_untrusted(path)
+    damaged = CheckpointError(f"{path}: not the state of a training run; start again without --resume")
+    if not isinstance(content, dict):
+        raise damaged
     try:
-        assert isinstance(content, dict)
-        for key, mine in _identity(run).items():
-            for name in sorted(mine.keys() | content[key].keys()):
-                if mine.get(name) != content[key].get(name):
+        for key, expected in _identity(run).items():
+            for name in sorted(expected.keys() | content[key].keys()):
+                if expected.get(name) != content[key].get(name):
                     raise CheckpointError(
-                        f"{path}: began with {name} {content[key].get(name)!r}, not {mine.get(name)!r}; "
-                        "resume with the same, or choose another --output"
+                        f"{path}: the run started with {name} {content[key].get(name)!r}, not {expected.get(name)!r}; "
+                        "resume with the same settings, or choose another --output"
                     )
         state.network.load_state_dict(content["network"])
         state.averaged.load_state_dict(content["averaged"])
         state.optimizer.load_state_dict(content["optimizer"])
-        assert all("base_lr" in group for group in state.optimizer.param_groups)
         state.epoch, state.history = int(content["epoch"]), [dict(record) for record in content["history"]]
-        assert len(state.history) == state.epoch
-        state.best_top1()
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError, OverflowError):
-        raise CheckpointError(f"{path}: not the state of a run; start again without --resume") from None
+        has_base_rates = all("base_lr" in group for group in state.optimizer.param_groups)
+        has_numbers = all(isinstance(record.get("val_top1", -1.0), float) for record in state.history)
+        if not has_base_rates or not has_numbers or len(state.history) != state.epoch:
+            raise damaged
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError):
+        raise damaged from None
     return state

@@ -1,4 +1,4 @@
-"""The training curves as a picture."""
+"""The picture of the training curves."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +9,12 @@ from runtime.files.atomic import atomic_file
 
 def draw_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw loss and accuracy over the epochs of ``history`` (the records of ``log.jsonl``) into a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    # Without pyplot, which would change the backend of a notebook.
+    from matplotlib.figure import Figure
 
     epochs = [record["epoch"] for record in history]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
     left.plot(epochs, [record["train_loss"] for record in history], label="training (augmented)")
     left.set(xlabel="epoch", ylabel="cross-entropy", title="Loss")
     right.plot(epochs, [100 * record["train_top1"] for record in history], label="training (augmented)")
@@ -39,4 +38,3 @@ def draw_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
-    plt.close(figure)

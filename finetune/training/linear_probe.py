@@ -1,7 +1,7 @@
-"""The head's start: a linear probe, fitted on what the pretrained network sees in the training photographs.
+"""The initial head: a linear probe, fitted to the pretrained network's features of the training photographs.
 
-Fine-tuning from a fitted head distorts the pretrained features less than from a random one (Kumar et al.,
-"Fine-Tuning can Distort Pretrained Features", ICLR 2022), and costs one pass over the photographs.
+Fine-tuning from a fitted head distorts the pretrained features less than from a random head (Kumar et al., "Fine-Tuning
+can Distort Pretrained Features", ICLR 2022). It costs one pass over the photographs.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from finetune.data.photo_batches import photo_batches
 from finetune.data.split import Split
-from finetune.network.photo_network import FEATURES, HEAD, PhotoNetwork
+from finetune.network.photo_network import FEATURES, PhotoNetwork
+from finetune.network.stages import HEAD
 from runtime.photos.preprocessing import Preprocessing
 
 BATCH = 64
@@ -24,12 +25,18 @@ MAX_STEPS = 200
 def fit_head(
     network: PhotoNetwork, split: Split, preprocessing: Preprocessing, autocast: Callable[[], torch.autocast]
 ) -> float:
-    """Fit ``network``'s head on the frozen features of ``split`` and of its mirror images.
+    """Fit the head to the features of ``split`` and of its mirror images.
 
-    Multinomial logistic regression with an L2 penalty, by L-BFGS.
+    The method is multinomial logistic regression with an L2 penalty, by L-BFGS.
+
+    Args:
+        network: its head is changed in place.
+        split: the training photographs.
+        preprocessing: of the photographs.
+        autocast: returns the context in which the features are computed.
 
     Returns:
-        The loss it ends with.
+        The cross-entropy of the fitted head.
     """
     network.eval()
     device = network.std.device
@@ -38,7 +45,9 @@ def fit_head(
         for pixels in photo_batches(split.paths, preprocessing, BATCH):
             images = torch.from_numpy(pixels).to(device)
             with autocast():
-                parts.append(torch.stack([network.between(view, 0, HEAD) for view in (images, images.flip(2))]).float())
+                parts.append(
+                    torch.stack([network.run_stages(batch, 0, HEAD) for batch in (images, images.flip(2))]).float()
+                )
             bar.update(len(pixels))
     features = torch.cat(parts, dim=1).reshape(-1, FEATURES)
     labels = torch.from_numpy(np.tile(split.labels, 2)).to(device)
@@ -50,10 +59,11 @@ def fit_head(
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(head(features), labels) + WEIGHT_PENALTY * head.weight.square().sum()
-        loss.backward()
+        loss: torch.Tensor = nn.functional.cross_entropy(head(features), labels)
+        loss = loss + WEIGHT_PENALTY * head.weight.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]  # not annotated in torch
         return loss
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # not annotated in torch
     with torch.no_grad():
         return float(nn.functional.cross_entropy(head(features), labels))

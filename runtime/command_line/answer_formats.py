@@ -1,10 +1,10 @@
-"""Answers as text: a table for people, JSON lines and CSV for programs."""
+"""Answers as text: a table, JSON lines, or CSV."""
 
 import csv
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from runtime.answer import Answer
 
@@ -12,12 +12,12 @@ CSV_COLUMNS = ("photo", "rank", "label", "index", "probability", "uncertain")
 
 
 def as_json(name: str, answer: Answer) -> str:
-    """One object on one line."""
+    """Return an answer as one JSON object on one line."""
     return json.dumps(to_dict(name, answer))
 
 
 def to_dict(name: str, answer: Answer) -> dict[str, object]:
-    """What the JSON holds."""
+    """Return an answer as the values of the JSON object."""
     return {
         "photo": name,
         "uncertain": answer.uncertain,
@@ -28,27 +28,27 @@ def to_dict(name: str, answer: Answer) -> dict[str, object]:
 
 
 def as_csv(name: str, answer: Answer) -> str:
-    """A row for each prediction, under `CSV_COLUMNS` (RFC 4180, but for the line ends, which are the system's)."""
+    """Return one CSV row for each prediction, with the columns `CSV_COLUMNS` (RFC 4180, but the system's line ends)."""
     return csv_rows(
         (name, rank, p.label, p.index, f"{p.probability:.6f}", str(answer.uncertain).lower())
         for rank, p in enumerate(answer.predictions, 1)
     )
 
 
-def csv_rows(rows: object) -> str:
-    """Rows as CSV, without the last line end."""
+def csv_rows(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as CSV, without the last line end."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)  # type: ignore[arg-type]
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().removesuffix("\n")
 
 
 def as_table(name: str, answer: Answer, known: int) -> str:
-    """Names, percentages and bars.
+    """Return an answer as a table of names, percentages and bars.
 
     Args:
         name: of the photo.
-        answer: to it.
-        known: number of classes that the model tells apart.
+        answer: for the photo.
+        known: number of classes of the model.
     """
     labels = [printable(prediction.label) for prediction in answer.predictions]
     width = max(map(len, labels))
@@ -62,7 +62,7 @@ def as_table(name: str, answer: Answer, known: int) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows under each other, their columns aligned."""
+    """Return rows as lines with aligned columns."""
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -70,14 +70,14 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` on one line, without control characters, in what the terminal's encoding can show."""
-    clean = "".join(letter if letter.isprintable() else "�" for letter in text)
+    """Return ``text`` without control characters and line ends, in characters that the terminal's encoding has."""
+    clean = "".join(character if character.isprintable() else "�" for character in text)
     encoding = _encoding()
     return clean.encode(encoding, "replace").decode(encoding)
 
 
 def _bar(share: float, width: int = 24) -> str:
-    """A bar of block characters in eighths, or of ``#`` where the output cannot show them."""
+    """Return a bar of block characters in eighths, or of ``#`` if the output's encoding lacks them."""
     eighths = round(share * width * 8)
     bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
     try:
@@ -88,5 +88,5 @@ def _bar(share: float, width: int = 24) -> str:
 
 
 def _encoding() -> str:
-    # There is no stdout at all if the caller closed it.
+    # sys.stdout is None if the caller closed it.
     return getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -1,16 +1,17 @@
-"""What a model and the installed onnxruntime say of themselves, for people and for programs."""
+"""Descriptions of a model file and of the devices, as text or JSON."""
 
 import json
 from dataclasses import asdict
 
 from runtime.classifier import FlowerClassifier
 from runtime.command_line.answer_formats import columns, printable
-from runtime.inference.devices import DEVICES, available_devices
+from runtime.inference.devices import DEVICES
 from runtime.inference.model_file import FORMAT
+from runtime.inference.providers import available_devices
 
 
 def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> str:
-    """What the opened model file says of itself, and where it runs."""
+    """Return the metadata of the opened model file and the device that runs it."""
     info = classifier.info
     if as_json:
         return json.dumps(
@@ -29,8 +30,10 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
     ]
     for split, figures in info.evaluation.items():
         if isinstance(figures, dict):
-            seen = ", which it was trained on" if figures.get("trained_on") else ""
-            rows.append((f"top-1, {split}", f"{figures.get('top1')} % of {figures.get('images')} photographs{seen}"))
+            trained_on = ", which it was trained on" if figures.get("trained_on") else ""
+            rows.append(
+                (f"top-1, {split}", f"{figures.get('top1')} % of {figures.get('images')} photographs{trained_on}")
+            )
     if info.calibration:
         rows.append(("calibrated", f"{info.calibration.get('method')}, {info.calibration.get('images')} photographs"))
     rows.append(("made with", ", ".join(f"{name} {version}" for name, version in info.versions.items())))
@@ -39,7 +42,7 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
 
 
 def describe_devices() -> str:
-    """Every name that ``--device`` takes, and what it needs."""
+    """Return a table of the values of ``--device`` and what must be installed for each."""
     available = available_devices()
     rows = [("auto", "yes", "the best of the others that starts")]
     rows += [

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from runtime.command_line.arguments import positive_int
+from runtime.command_line.completion import complete
 from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from runtime.distribution import __version__
 from runtime.errors import FlowerError
+from runtime.inference.devices import DEVICE_NAMES
 
-# numpy, Pillow and onnxruntime are imported where they are first needed: neither --help nor a mistyped option waits for
-# them, and Ctrl-C meanwhile ends the command without a traceback.
+# numpy, Pillow and onnxruntime are imported where they are first needed, so that --help and wrong options are fast.
 if TYPE_CHECKING:
     from runtime.answer import Answer
     from runtime.classifier import FlowerClassifier
@@ -30,18 +31,16 @@ examples:
   curl -s https://…/photo.jpg | flower-infer -
   flower-infer --model my-model.onnx rose.jpg
   flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
-  flower-infer --info                       what the model says of itself
+  flower-infer --info                       show the metadata of the model
 
 exit status: 0 all photos answered, 1 some could not be read, 2 wrong usage, model or device, 130 stopped by Ctrl-C.
 """
-DEVICE_NAMES = ("auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "qnn", "xnnpack", "nnapi")
-"""As in `runtime.inference.devices`, which imports onnxruntime; a test holds the two together."""
 MAX_COUNTED = 100_000
-"""Photos that are counted beforehand, for the progress bar."""
+"""Most photos that are counted before the start, for the progress line."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options of ``flower-infer``."""
+    """Return the parser of ``flower-infer``."""
     parser = argparse.ArgumentParser(
         prog="flower-infer",
         description="Name the flower in a photo, with an INT8 ResNet-50 on this device.",
@@ -57,63 +56,71 @@ def build_parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="print one JSON object a line")
     form.add_argument("--csv", action="store_true", help="print CSV, a row for each species of each photo")
     output.add_argument(
-        "--quiet", action="store_true", help="no progress bar, and no word of photos that cannot be read"
+        "--quiet", action="store_true", help="no progress line, and no messages about photos that cannot be read"
     )
     network = parser.add_argument_group("network")
     network.add_argument(
         "--device", choices=DEVICE_NAMES, default="auto", metavar="NAME",
         help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
     )  # fmt: skip
-    network.add_argument("--model", metavar="FILE", help="a model from python -m export (default: the one inside)")
+    network.add_argument("--model", metavar="FILE", help="a model file (default: the one inside the package)")
     network.add_argument(
         "--threads", type=positive_int, metavar="N", help="CPU threads (default: the physical cores allowed)"
     )
-    other = parser.add_argument_group("other things to do")
+    other = parser.add_argument_group("other commands")
     other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive there, until stopped")
     other.add_argument("--output", metavar="FILE", help="with --watch: where answers go, as JSON lines")
-    other.add_argument("--info", action="store_true", help="show what the model says of itself")
-    other.add_argument("--list-devices", action="store_true", help="show what --device can be here")
+    other.add_argument("--info", action="store_true", help="show the metadata of the model")
+    other.add_argument(
+        "--list-devices", action="store_true", help="show the devices that the installed onnxruntime supports"
+    )
     other.add_argument("--version", action="version", version=f"flower-infer {__version__}")
     return parser
 
 
-def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> int:
-    """Run ``flower-infer`` and return its exit status; ``ready`` is called when libraries and model are loaded."""
+def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None] = lambda: None) -> int:
+    """Run ``flower-infer`` and return its exit status.
+
+    Args:
+        arguments: by default those of the process.
+        on_ready: is called when the libraries and the model are loaded.
+    """
+    complete(lambda _: build_parser())
     parser = build_parser()
     options = parser.parse_args(arguments)
-    tasks = [bool(options.photos), bool(options.watch), options.info, options.list_devices]
-    if sum(tasks) != 1:
+    commands = [bool(options.photos), bool(options.watch), options.info, options.list_devices]
+    if sum(commands) != 1:
         parser.error("give either photos or one of --watch, --info and --list-devices (see --help)")
     if options.output and not options.watch:
         parser.error("--output is for --watch; without it, redirect standard output: > FILE")
     if options.csv and not options.photos:
         parser.error("--csv is for photos; --watch and --info give JSON")
     try:
-        work = _prepared(options)
-        ready()
+        work = _prepare(options)
+        on_ready()
         return work()
     except ModuleNotFoundError as error:
-        _complain(FlowerError(f"{error.name} is not installed; run: pip install numpy pillow onnxruntime"))
+        _print_error(FlowerError(f"{error.name} is not installed; run: pip install numpy pillow onnxruntime"))
         return EXIT_USAGE
-    except FlowerError as error:  # of the model or the device; a photo's are told one by one
-        _complain(error)
+    except FlowerError as error:  # of the model or the device; errors of photos are printed one by one
+        _print_error(error)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone (``| head -1``). Point stdout at nothing, so that the flush at exit stays silent.
+        # The reader closed the pipe (``| head -1``). With stdout on the null device, the flush at exit raises nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        _complain(FlowerError(f"{place}the answers cannot be written ({error.strerror or error})"))
+        _print_error(FlowerError(f"{place}the answers cannot be written ({error.strerror or error})"))
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
 
 
-def _prepared(options: argparse.Namespace) -> Callable[[], int]:
-    """The work that is asked for, ready to begin; what is wrong with model and device shows here."""
+def _prepare(options: argparse.Namespace) -> Callable[[], int]:
+    """Return the work that the options ask for. Errors of the model and the device are raised here."""
     if options.list_devices:
         from runtime.command_line.descriptions import describe_devices
 
@@ -122,19 +129,19 @@ def _prepared(options: argparse.Namespace) -> Callable[[], int]:
     from runtime.photos.formats import load_decoders
 
     if options.photos:
-        # While onnxruntime opens the model.
+        # At the same time, onnxruntime opens the model.
         threading.Thread(target=load_decoders, daemon=True).start()
     classifier = FlowerClassifier(options.model, device=options.device, threads=options.threads)
-    for device in classifier.passed_over:
+    for device in classifier.failed_devices:
         if not options.quiet:
-            _complain(FlowerError(f"{device} could not be started; running on {classifier.device}"))
+            _print_error(FlowerError(f"{device} could not be started; running on {classifier.device}"))
     if options.info:
         from runtime.command_line.descriptions import describe_model
 
         return lambda: _show(describe_model(classifier, as_json=options.json))
     if options.watch:
         return lambda: _watch(classifier, options)
-    return lambda: _answer(classifier, options)
+    return lambda: _answer_photos(classifier, options)
 
 
 def _show(text: str) -> int:
@@ -142,7 +149,7 @@ def _show(text: str) -> int:
     return EXIT_OK
 
 
-def _answer(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
+def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
     from runtime.command_line.progress import Progress
     from runtime.photos.listing import list_photos
@@ -164,27 +171,27 @@ def _answer(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
         if isinstance(answer, FlowerError):
             status = EXIT_FAILED
             if not options.quiet:
-                _complain(answer)
+                _print_error(answer)
         else:
-            # Flushed one by one: whoever reads the pipe gets each answer as it comes.
-            _print(_formatted(name, answer, classifier, options))
+            # Each answer is flushed, so that a reader of the pipe gets it at once.
+            _print(_format(name, answer, classifier, options))
         progress.advance()
     progress.clear()
     return status
 
 
 def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
-    """Counts the photos, which takes a walk through all folders; None: they are too many."""
+    """Return a function that counts the photos by walking all folders; it returns None if there are too many."""
     from runtime.photos.listing import list_photos
 
     def count() -> int | None:
-        found = sum(1 for _ in itertools.islice(list_photos(options.photos), MAX_COUNTED))
-        return found if found < MAX_COUNTED else None
+        number = sum(1 for _ in itertools.islice(list_photos(options.photos), MAX_COUNTED))
+        return number if number < MAX_COUNTED else None
 
     return count
 
 
-def _formatted(name: str, answer: "Answer", classifier: "FlowerClassifier", options: argparse.Namespace) -> str:
+def _format(name: str, answer: "Answer", classifier: "FlowerClassifier", options: argparse.Namespace) -> str:
     from runtime.command_line.answer_formats import as_csv, as_json, as_table
 
     if options.json:
@@ -201,25 +208,25 @@ def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     folder = Path(options.watch)
     if not folder.is_dir():
         raise FlowerError(f"{folder}: no such folder to watch")
-    with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME) as answers:
+    with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME) as log:
         if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
-            _complain(FlowerError(f"watching {folder}; answers go to {answers.path}; Ctrl-C ends it"))
-        for line in watch(classifier, folder, answers, options.top):
+            _print_error(FlowerError(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it"))
+        for line in watch(classifier, folder, log, options.top):
             if not options.quiet:
                 _print(line)
     return EXIT_OK
 
 
 def _print(text: str) -> None:
-    if sys.stdout is None:  # the caller closed it
+    if sys.stdout is None:  # the caller closed standard output
         return
     encoding = sys.stdout.encoding or "utf-8"
-    # File names may hold bytes that are no text, and the output may know few letters.
+    # A file name may contain bytes that are no text, and the output's encoding may lack characters.
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
-def _complain(error: FlowerError) -> None:
-    if sys.stderr is None:  # the caller closed it
+def _print_error(error: FlowerError) -> None:
+    if sys.stderr is None:  # the caller closed standard error
         return
     from runtime.command_line.answer_formats import printable
 

@@ -1,24 +1,33 @@
-"""What the project's command lines share: how they take numbers and how they fail."""
+"""How every command of this project ends: exit codes, and errors as one line on standard error."""
 
 import sys
 from collections.abc import Callable
 
+from runtime.distribution import PACKAGE_PREFIX
 from runtime.errors import FlowerError
 
+EXTRAS = {"finetune": "train", "export": "export", "benchmarks": "bench"}
+"""Package → the extra that installs its dependencies."""
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
-def missing_package_message(name: str, error: ModuleNotFoundError) -> str:
-    """What to tell somebody who runs a tool of which only the runtime is installed."""
-    return f"{name}: {error.name} is not installed; run: pip install '.[bench]' in the repository"
+def missing_package_message(package: str, error: ModuleNotFoundError) -> str:
+    """Return the message for a user who starts ``package`` without its dependencies.
+
+    Args:
+        package: ``finetune``, ``export`` or ``benchmarks``.
+        error: the exception that Python raised.
+    """
+    distribution = "flower-edge" if PACKAGE_PREFIX else "."
+    return f"{package}: {error.name} is not installed; run: pip install '{distribution}[{EXTRAS[package]}]'"
 
 
 def run_command(name: str, body: Callable[[], None], *, interrupted: str) -> int:
-    """Run a command's ``body`` and return its exit status; what goes wrong becomes one line on standard error.
+    """Run the work of a command and return its exit status. An error becomes one line on standard error.
 
     Args:
-        name: of the command, which begins the line.
-        body: the work; raises `FlowerError` for what it foresees.
+        name: of the command; the line begins with it.
+        body: the work; raises `FlowerError` for expected errors.
         interrupted: what to tell the user after Ctrl-C.
     """
     try:

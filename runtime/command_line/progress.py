@@ -1,4 +1,4 @@
-"""A line on a terminal that tells how far a long run is."""
+"""A progress line on a terminal."""
 
 import math
 import shutil
@@ -7,23 +7,24 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-EVERY_S = 0.1
+REDRAW_INTERVAL_S = 0.1
+"""Shortest time between two drawings of the line, in seconds."""
 
 
 class Progress:
-    """``done of total`` photos and their rate, on one line that is written over, on a terminal and nowhere else.
+    """Shows ``done of total`` photos and their rate on one line that is overwritten. Only terminals get it.
 
     Args:
-        count: counts the photos in all, or says None where they are too many; asked only where a person may look.
-        shown: whether to show anything at all.
-        stream: where a person may be looking; by default standard error.
+        count: returns the number of photos, or None if there are too many to count; called only for a terminal.
+        shown: whether to show progress.
+        stream: by default standard error.
     """
 
     def __init__(self, count: Callable[[], int | None], *, shown: bool = True, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
         terminal = shown and self._stream is not None and self._stream.isatty()
         self._total = count() if terminal else None
-        # Of one photo there is no progress to show.
+        # One photo needs no progress line.
         self._shown = terminal and self._total != 1
         self._done = 0
         self._started = self._drawn = time.monotonic()
@@ -31,16 +32,16 @@ class Progress:
             self._draw(self._started)
 
     def advance(self) -> None:
-        """One more photo is done."""
+        """Count one more photo as done."""
         self._done += 1
         now = time.monotonic()
-        if self._shown and now - self._drawn >= EVERY_S:
+        if self._shown and now - self._drawn >= REDRAW_INTERVAL_S:
             self._draw(now)
 
     def clear(self) -> None:
-        """Remove the line, for something else to be written or because all is done."""
+        """Remove the line, before other output or at the end."""
         if self._shown:
-            # Due again at once: answers come in bursts, and the line would be gone for as long as the next one takes.
+            # The next call of advance draws at once. Answers come in bursts, and the line would be missing in between.
             self._drawn = -math.inf
             self._stream.write("\r\x1b[K")
             self._stream.flush()

@@ -1,12 +1,12 @@
 """Commands of ``python -m PACKAGE``: one without a name, and named subcommands, each with its own options only."""
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runtime.command_line.completion import complete
 from runtime.command_line.program import run_command
 from runtime.distribution import module_command
 
@@ -64,21 +64,28 @@ class Program:
                     lazy.load().add_arguments(added)
         return parser
 
-    def main(self, arguments: Sequence[str] | None = None) -> int:
-        """Parse ``arguments`` (by default those of the process), run the command, and return its exit status."""
-        _complete(self)
-        given = list(sys.argv[1:] if arguments is None else arguments)
-        name = given[0] if given and given[0] in self.subcommands else None
+    def parse(self, arguments: Sequence[str]) -> tuple[Command, argparse.Namespace]:
+        """Return the command that ``arguments`` name, and its options. Wrong arguments end the process (argparse)."""
+        name = arguments[0] if arguments and arguments[0] in self.subcommands else None
         if name is None:
             command, parser = self.default, self.parser()
-            options = parser.parse_args(given)
+            options = parser.parse_args(arguments)
             if getattr(options, "subcommand", None) is not None:
                 parser.error(f"{options.subcommand} must be the first argument; it takes its own options only")
         else:
             command = self.subcommands[name].load()
-            options = _parser(f"{self._prog} {name}", command).parse_args(given[1:])
-        options.command_line = shlex.join([*shlex.split(self._prog), *given])
+            options = _parser(f"{self._prog} {name}", command).parse_args(arguments[1:])
+        options.command_line = shlex.join([*shlex.split(self._prog), *arguments])
+        return command, options
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """Parse ``arguments`` (by default those of the process), run the command, and return its exit status."""
+        complete(self._parser_for_completion)
+        command, options = self.parse(list(sys.argv[1:] if arguments is None else arguments))
         return run_command(self.package, lambda: command.run(options), interrupted=command.interrupted)
+
+    def _parser_for_completion(self, words: list[str]) -> argparse.ArgumentParser:
+        return self.parser(next((word for word in words if word in self.subcommands), None))
 
     @property
     def _prog(self) -> str:
@@ -94,16 +101,3 @@ def _parser(prog: str, command: Command) -> argparse.ArgumentParser:
     )
     command.add_arguments(parser)
     return parser
-
-
-def _complete(program: Program) -> None:
-    """Answer the shell's request for completions and exit, if this process was started for one.
-
-    argcomplete's protocol: the shell sets ``_ARGCOMPLETE`` and passes the unfinished command in ``COMP_LINE``.
-    """
-    if "_ARGCOMPLETE" not in os.environ:
-        return
-    import argcomplete
-
-    words = os.environ.get("COMP_LINE", "").split()
-    argcomplete.autocomplete(program.parser(next((word for word in words if word in program.subcommands), None)))

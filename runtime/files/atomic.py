@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, and never a half."""
+"""Atomic writing: a reader sees the complete old content or the complete new content of a file or folder."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on a clean exit it becomes ``path``, on an error it disappears.
+    """Yield a temporary path beside ``path``. A clean exit renames it to ``path``; an error deletes it.
 
-    The content is flushed to the disk before the rename, so a power cut leaves one version or the other
-    (rename(2) is atomic within one file system).
+    The content is flushed to the disk before the rename, so that after a power cut the file has one version or the
+    other (rename(2) is atomic within one file system).
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp makes files private; give the result the permissions that an ordinary open() would have given.
+        # mkstemp makes private files. The result gets the permissions that open() would have given.
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
@@ -35,13 +35,12 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on a clean exit it becomes ``path``, on an error it disappears.
+    """Yield a temporary folder beside ``path``. A clean exit renames it to ``path``; an error deletes it.
 
-    What was at ``path`` is gone then, so ask first whether it may go. Between the two renames there is a moment without
-    any folder at ``path``, but never one with a half.
+    An existing folder at ``path`` is deleted, so check before the call that it may be. For a moment between two renames
+    no folder exists at ``path``; an incomplete folder never does.
     """
-    # Absolute, so that a relative path of one name, or one that ends in "..", has a name and a parent. A link stays,
-    # and what it leads to is replaced.
+    # The absolute path has a name and a parent, which "." and ".." do not. A link stays; its target is replaced.
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
@@ -59,7 +58,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             if target.exists():
                 target.rename(old)
             temporary.rename(target)
-        except BaseException:  # Ctrl-C, too, must not end with neither
+        except BaseException:  # after Ctrl-C, too, one of the two folders must be in place
             if old.exists() and not target.exists():
                 old.rename(target)
             raise
@@ -70,9 +69,11 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | os.PathLike[str], *names: str) -> None:
-    """Delete the temporary files that a killed process left in ``folder``, of files by these names (or patterns).
+    """Delete the temporary files of `atomic_file` that a killed process left in ``folder``.
 
-    Nobody else may be writing files by these names there.
+    Args:
+        folder: where to look.
+        names: the names of the final files, or patterns. No other process may be writing files of these names there.
     """
     for name in names:
         for path in Path(folder).glob(f".{name}.*.tmp"):

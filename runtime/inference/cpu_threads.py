@@ -1,7 +1,7 @@
-"""How many threads a network should have: as many as this process may keep busy physical cores.
+"""The number of CPU threads for a network: the number of physical cores that this process may use.
 
-onnxruntime's own default counts the machine's cores, also where the process may use few of them: in a container, under
-``taskset``, in a batch job.
+onnxruntime's default counts all cores of the machine, also if the process may use only a few of them (in a container,
+under ``taskset``, in a batch job).
 """
 
 import math
@@ -14,33 +14,34 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def default_threads() -> int:
-    """Physical cores that the process's affinity allows, or fewer where its control group has less processor time.
+    """Return the number of physical cores in the process's affinity, or fewer if its control group limits CPU time.
 
-    A second hardware thread on a core shares the one unit that multiplies, so it adds nothing here.
+    Two hardware threads of one core share its multiplication unit, so the second one adds nothing here.
     """
     if not hasattr(os, "sched_getaffinity"):  # not Linux
         return os.cpu_count() or 1
     cores = physical_cores(os.sched_getaffinity(0))
-    # Rounded up, as Java and Go do: half a processor is better used than left.
+    # Rounded up, as Java and Go do, so that a fraction of a processor is used.
     return max(1, math.ceil(min(cores, processor_time_limit())))
 
 
 def physical_cores(processors: set[int], system: Path = SYSTEM) -> int:
-    """How many different cores ``processors``, the system's numbers of hardware threads, belong to."""
+    """Return the number of different cores that ``processors``, the system's numbers of hardware threads, belong to."""
     cores = set()
     for processor in processors:
         try:
             cores.add((system / f"cpu{processor}/topology/thread_siblings_list").read_text().strip())
-        except OSError:  # a system that does not say: each for itself
+        except OSError:  # the system gives no topology: count each hardware thread
             cores.add(str(processor))
     return len(cores)
 
 
 def processor_time_limit(groups: Path = CONTROL_GROUPS, membership: Path = MEMBERSHIP) -> float:
-    """Seconds of processor time a second that the process's control groups allow; infinite where they set no limit.
+    """Return the seconds of CPU time per second that the process's control groups allow, or infinity without a limit.
 
-    Reads both versions of Linux's interface (kernel documentation, "Control Group v2", ``cpu.max``, and "CFS Bandwidth
-    Control", ``cpu.cfs_quota_us``). A group's limit holds for those below it, so the least on the way up counts.
+    Both versions of Linux's interface are read (kernel documentation, "Control Group v2", ``cpu.max``, and "CFS
+    Bandwidth Control", ``cpu.cfs_quota_us``). A group's limit applies to the groups below it, so the lowest limit of
+    all parents counts.
     """
     limit = math.inf
     try:
@@ -55,7 +56,7 @@ def processor_time_limit(groups: Path = CONTROL_GROUPS, membership: Path = MEMBE
             root = groups / "cpu"
         else:
             continue
-        # In a container the path may be the host's, of which nothing is to be seen but the root.
+        # In a container the path may be the host's, and only the root of it may be visible.
         below = [part for part in path.split("/") if part not in ("", ".", "..")]
         for depth in range(len(below) + 1):
             limit = min(limit, _limit_of(root.joinpath(*below[:depth])))

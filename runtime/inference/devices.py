@@ -1,26 +1,27 @@
-"""Devices: names for onnxruntime's execution providers, and what must be installed for each.
+"""Devices: the table of onnxruntime's execution providers, with what must be installed for each.
+
+To add an execution provider, add a `Device` to `DEVICES`; ``--device``, ``--list-devices`` and the messages follow.
+This module does not import onnxruntime, so that ``--help`` can list the devices without waiting for it;
+`runtime.inference.providers` asks the installed onnxruntime.
 
 Source: onnxruntime, "Execution Providers", and the names of its packages on PyPI.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import onnxruntime
-
-from runtime.errors import DeviceError
 
 
 @dataclass(frozen=True)
 class Device:
-    """One place where a network can run."""
+    """One kind of processor that can run a network."""
 
     name: str
+    """The value of ``--device``."""
     provider: str
-    """onnxruntime's name of it."""
+    """The name of onnxruntime's execution provider."""
     summary: str
+    """What the device is."""
     install: str
-    """What to do where the installed onnxruntime lacks it."""
+    """How to get an onnxruntime that has the provider."""
 
 
 DEVICES = {
@@ -43,41 +44,11 @@ DEVICES = {
                "use the Android package onnxruntime-android; no package on PyPI has it"),
     )
 }  # fmt: skip
-"""By the names that ``--device`` takes."""
+"""Name → device. The names are the values of ``--device``."""
 
 AUTO = ("cuda", "openvino", "cpu")
-"""What ``auto`` tries, best first. Not TensorRT, which compiles for minutes; nor those that take only some of this
-network's operations and hand the rest back, which costs more than it saves."""
+"""What ``auto`` tries, the best first. TensorRT is left out because it compiles for minutes at the first start. The
+others run only some of this network's operators and leave the rest to the CPU, which is slower than the CPU alone."""
 
-NAMES = ("auto", *DEVICES)
-
-
-def available_devices() -> list[str]:
-    """The devices that the installed onnxruntime was built for; whether they start is another question."""
-    providers = onnxruntime.get_available_providers()
-    return [name for name, device in DEVICES.items() if device.provider in providers]
-
-
-def candidate_devices(name: str) -> Sequence[Device]:
-    """The devices to try for ``name``, a device's or ``auto``, in this order.
-
-    Raises:
-        DeviceError: an unknown device, or one that the installed onnxruntime was not built for.
-    """
-    if name == "auto":
-        found = available_devices()
-        return [DEVICES[device] for device in AUTO if device in found]
-    if name not in DEVICES:
-        raise DeviceError(f"device must be one of {', '.join(NAMES)}, not {name!r}")
-    if name not in available_devices():
-        raise DeviceError(
-            f"the installed onnxruntime has no {name} ({DEVICES[name].summary}); {DEVICES[name].install} "
-            "(or use --device cpu)"
-        )
-    return [DEVICES[name]]
-
-
-def providers_for(device: Device) -> list[str]:
-    """onnxruntime's providers for a device: itself, and after it what takes the operations that it lacks."""
-    below = ["cuda"] if device.name == "tensorrt" and "cuda" in available_devices() else []
-    return list(dict.fromkeys([device.provider, *(DEVICES[name].provider for name in (*below, "cpu"))]))
+DEVICE_NAMES = ("auto", *DEVICES)
+"""All values of ``--device``."""

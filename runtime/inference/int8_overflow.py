@@ -1,9 +1,10 @@
-"""Whether onnxruntime's INT8 kernels overflow on this processor.
+"""Testing whether onnxruntime's INT8 kernels overflow on this processor.
 
-x86 with AVX2 or AVX-512 but without VNNI multiplies uint8 by int8 with ``vpmaddubsw``, which adds pairs of products in
-16 bits and saturates: 255 · 127 + 255 · 127 becomes 32,767. For such processors onnxruntime can hold weights as uint8
-(``session.x64quantprecision``), which is exact and slower; but it does so wherever it is told to, and halves the speed
-of those that have VNNI. So the question is put to the processor, in the smallest model that can answer it.
+On x86 with AVX2 or AVX-512 but without VNNI, the instruction ``vpmaddubsw`` multiplies uint8 by int8 and adds pairs
+of products in 16 bits, where they saturate: 255 · 127 + 255 · 127 becomes 32,767. The option
+``session.x64quantprecision`` makes onnxruntime use uint8 weights instead, which is exact and slower. onnxruntime
+would do so on processors with VNNI as well, where it halves the speed for nothing. Therefore this module runs the
+smallest model that shows the overflow.
 
 Source: onnxruntime, "Quantize ONNX models", section "When and why do I need to try U8U8?".
 """
@@ -23,7 +24,7 @@ PROBE = (
 
 @functools.cache
 def int8_products_overflow() -> bool:
-    """Whether a product of uint8 and int8 matrices comes out wrong here. Takes milliseconds, once in a process."""
+    """Return whether a product of uint8 and int8 matrices is wrong here. Takes milliseconds, once in a process."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4

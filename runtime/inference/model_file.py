@@ -1,11 +1,11 @@
-"""The model file: an ONNX file that says everything that is needed to use it, and what it was measured to be.
+"""The model file: an ONNX file with metadata that says how to use it and how accurate it is.
 
-The contract between ``export``, which writes such files, and everything that reads them:
+This is the contract between ``export``, which writes model files, and everything that reads them:
 
-* one input, ``image``: uint8, shape (batch, size, size, 3), RGB; normalisation happens inside the graph;
+* one input, ``image``: uint8, shape (batch, size, size, 3), RGB; normalization is inside the graph;
 * one output, ``logits``: float32, shape (batch, classes);
-* no external data: the one file is the model;
-* the metadata below, each value JSON, under keys that begin with ``flower_edge.``.
+* no external data: all weights are in the file;
+* the metadata of `ModelInfo`, each value as JSON, under keys that begin with ``flower_edge.``.
 """
 
 import json
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runtime.distribution import module_command
 from runtime.errors import ModelError
 from runtime.photos.preprocessing import Preprocessing
 
@@ -25,39 +26,39 @@ PREFIX = "flower_edge."
 MAX_BYTES = 1024**3
 MAX_CLASSES = 100_000
 EXTERNAL_DATA = b"location"
-"""The key of a StringStringEntryProto of TensorProto.external_data (onnx.proto): in every reference to another file."""
-LENGTH = re.compile(rb"(?:\x08|\x88\x80*\x00)\Z")
-"""What stands before it there: its length as a protobuf varint, which may be longer than it needs to be."""
+"""A key in TensorProto.external_data (onnx.proto), which every reference to another file contains."""
+KEY_LENGTH = re.compile(rb"(?:\x08|\x88\x80*\x00)\Z")
+"""The bytes before that key: its length as a protobuf varint, which a forged file may write with extra bytes."""
 DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "flowers-resnet50-int8.onnx"
 """The model inside the package."""
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says of itself."""
+    """The metadata of a model file."""
 
     classes: tuple[str, ...]
-    """Names, in the order of the logits."""
+    """The names of the classes, in the order of the logits."""
     preprocessing: Preprocessing
     architecture: str = ""
     """For example ``resnet50``."""
     precision: str = ""
     """``fp32``, ``fp16`` or ``int8``."""
     temperature: float = 1.0
-    """What logits are divided by before softmax, so that probabilities are neither too sure nor too shy."""
+    """The number by which logits are divided before softmax, so that probabilities match the share of right answers."""
     threshold: float = 0.0
-    """The least probability of the most probable class with which an answer counts as sure; 0: always."""
+    """An answer is uncertain if its best probability is below this; with 0, no answer is."""
     evaluation: dict[str, Any] = field(default_factory=dict)
-    """Split → how it was measured at export: number of images, top-1 in percent, and what it was compared with."""
+    """Split → the accuracy at export: number of images, top-1 in percent, and the comparison with FP32."""
     calibration: dict[str, Any] = field(default_factory=dict)
-    """For int8: method, number of images and their digest. Empty otherwise."""
+    """For int8: calibration method, number of images and their digest. Empty otherwise."""
     training: dict[str, Any] = field(default_factory=dict)
-    """The checkpoint: SHA-256, recipe, metrics."""
+    """The checkpoint: SHA-256, recipe, metrics, provenance."""
     versions: dict[str, str] = field(default_factory=dict)
-    """Tools that made the file."""
+    """The versions of the tools that made the file."""
 
     def to_metadata(self) -> dict[str, str]:
-        """As ONNX metadata: string keys and JSON values."""
+        """Return the metadata as ONNX stores it: string keys and JSON values."""
         values = {
             "format": FORMAT,
             "classes": list(self.classes),
@@ -75,14 +76,15 @@ class ModelInfo:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], name: str = "the model") -> "ModelInfo":
-        """Read back what `to_metadata` wrote.
+        """Make a `ModelInfo` from the metadata that `to_metadata` returned.
 
         Raises:
-            ModelError: not one of our files, or a newer format, or values that make no sense.
+            ModelError: the file was not made by this toolkit, has another format, or contains invalid values.
         """
         if PREFIX + "format" not in metadata:
             raise ModelError(
-                f"{name}: an ONNX file, but not made by this toolkit; make one with: python -m export --checkpoint FILE"
+                f"{name}: an ONNX file, but not made by this toolkit; "
+                f"make one with: {module_command('export')} --checkpoint FILE"
             )
         try:
             values = {
@@ -106,11 +108,11 @@ class ModelInfo:
             raise ModelError(f"{name}: its metadata holds no preprocessing; export it again")
         temperature = values.get("temperature", 1.0)
         if not (isinstance(temperature, int | float) and 0.01 <= temperature <= 100):
-            raise ModelError(f"{name}: its metadata holds an impossible temperature; export it again")
+            raise ModelError(f"{name}: its metadata holds an invalid temperature; export it again")
         threshold = values.get("threshold", 0.0)
         if not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
-            raise ModelError(f"{name}: its metadata holds an impossible threshold; export it again")
-        notes = {key: values.get(key) for key in ("evaluation", "calibration", "training", "versions")}
+            raise ModelError(f"{name}: its metadata holds an invalid threshold; export it again")
+        records = {key: values.get(key) for key in ("evaluation", "calibration", "training", "versions")}
         return cls(
             classes=tuple(classes),
             preprocessing=Preprocessing.from_dict(preprocessing),
@@ -118,34 +120,34 @@ class ModelInfo:
             precision=str(values.get("precision", "")),
             temperature=float(temperature),
             threshold=float(threshold),
-            **{key: value if isinstance(value, dict) else {} for key, value in notes.items()},
+            **{key: value if isinstance(value, dict) else {} for key, value in records.items()},
         )
 
 
 def check_model_file(path: Path) -> None:
-    """Look at a model file from outside, before onnxruntime opens it.
+    """Check a model file before onnxruntime opens it.
 
-    One that keeps weights in other files is none of ours; a forged one could name any file.
+    A file that refers to weights in other files is refused, because a forged one could name any file.
 
     Raises:
-        ModelError: it is missing, unreadable, empty, too large, no file, or keeps weights in other files.
+        ModelError: the file is missing, unreadable, empty, too large, no regular file, or refers to other files.
     """
     try:
         if path.is_dir():
             raise ModelError(f"{path}: is a folder, not a model file")
         if not path.is_file():
-            raise ModelError(f"{path}: no such model file; make one with: python -m export --checkpoint FILE")
+            raise ModelError(f"{path}: no such model file; make one with: {module_command('export')} --checkpoint FILE")
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise ModelError(f"{path}: larger than {MAX_BYTES // 1024**2} MB; not one of our models")
+            raise ModelError(f"{path}: larger than {MAX_BYTES // 1024**2} MB; not a model of this toolkit")
         if not size:
             raise ModelError(f"{path}: the file is empty")
-        # Mapped and searched, not read and parsed: that would take as long as opening the model does.
+        # Searching the mapped file is faster than parsing it, which takes as long as opening the model.
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            place = content.find(EXTERNAL_DATA)
-            while place >= 0:
-                if LENGTH.search(content[max(0, place - 10) : place]):
-                    raise ModelError(f"{path}: not a model of ours: it keeps weights in other files")
-                place = content.find(EXTERNAL_DATA, place + 1)
+            position = content.find(EXTERNAL_DATA)
+            while position >= 0:
+                if KEY_LENGTH.search(content[max(0, position - 10) : position]):
+                    raise ModelError(f"{path}: not a model of this toolkit: it keeps weights in other files")
+                position = content.find(EXTERNAL_DATA, position + 1)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None

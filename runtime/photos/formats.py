@@ -1,19 +1,18 @@
-"""TODO from runtime.photos.open_photo."""
+"""The photo formats that are read. To add a format, add it here; its limit of pixels is in `runtime.photos.limits`."""
 
 from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
-"""Formats that are tried, in this order (phones' MPO is found through JPEG). Others that Pillow knows (PostScript,
-PSD, …) are no photographs, and are attack surface."""
-
+"""Pillow's names of the formats that are tried, in this order. Pillow finds phones' MPO through JPEG. The other
+formats that Pillow knows (PostScript, PSD, …) hold no photographs, and every decoder can be attacked."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"})
-"""File name endings, in lower case, that make a file in a folder count as a photo."""
+"""File name endings, in lower case, that make a file in a folder a photo."""
 
-
-SUPPORTED = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
+FORMAT_NAMES = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
+"""The formats, for messages."""
 
 
 def load_decoders() -> None:
-    """Import the decoders of common formats, which otherwise the first photo waits for."""
+    """Import the decoders of the common formats. Otherwise the first photo waits for this."""
     Image.preinit()

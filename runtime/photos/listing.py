@@ -1,4 +1,4 @@
-"""Which photos a command line names: files, folders, patterns and standard input."""
+"""Finding photos: the files, folders, patterns and standard input that a command line names."""
 
 import glob
 import os
@@ -12,10 +12,11 @@ from runtime.photos.open_photo import Photo
 
 
 def list_photos(arguments: Sequence[str]) -> Iterator[tuple[str, Photo | FlowerError]]:
-    """Each photo with its name, or a name with what is wrong with it; found while they are taken.
+    """Yield the name of each photo with the photo, or with the error that explains why there is none.
 
-    A folder stands for all photos in it and below it. What names no file but has ``*``, ``?`` or ``[…]`` in it is a
-    pattern (``**`` for any folders), for shells that leave those to the program. ``-`` is standard input.
+    A folder stands for all photos in it and below it. An argument that names no file and contains ``*``, ``?`` or
+    ``[…]`` is a pattern (``**`` matches any folders), for shells that do not expand patterns. ``-`` is standard
+    input. Folders are read while the caller iterates.
     """
     for argument in arguments:
         if argument == "-":
@@ -23,11 +24,14 @@ def list_photos(arguments: Sequence[str]) -> Iterator[tuple[str, Photo | FlowerE
         elif not argument:
             yield "", PhotoError("a photo's name is empty (a variable that is not set?)")
         elif argument.startswith(("http://", "https://")):
-            yield argument, PhotoError(f"{argument}: nothing is fetched; use: curl -s ADDRESS | flower-infer -")
+            yield (
+                argument,
+                PhotoError(f"{argument}: addresses are not downloaded; use: curl -s ADDRESS | flower-infer -"),
+            )
         elif glob.has_magic(argument) and not os.path.lexists(argument):
-            yield from _or_complain(_fitting(argument), argument, "no file fits this pattern")
-        elif os.path.isdir(argument):  # noqa: PTH112 (Path.is_dir raises where the way there is barred)
-            yield from _or_complain(
+            yield from _or_error(_matching(argument), argument, "no file fits this pattern")
+        elif os.path.isdir(argument):  # noqa: PTH112 (Path.is_dir raises if a folder above is not accessible)
+            yield from _or_error(
                 photos_below(argument), argument, f"no photos in this folder ({', '.join(sorted(SUFFIXES))})"
             )
         else:
@@ -35,23 +39,23 @@ def list_photos(arguments: Sequence[str]) -> Iterator[tuple[str, Photo | FlowerE
 
 
 def photos_below(folder: str) -> Iterator[tuple[str, Photo | FlowerError]]:
-    """The photos in a folder and below it, by their suffixes, in order; hidden ones are left out."""
-    barred: list[OSError] = []
-    # Links to folders are not followed: they may lead in circles.
-    for parent, folders, files in os.walk(folder, onerror=barred.append):
+    """Yield the photos in a folder and below it, found by suffix, in order. Hidden files and folders are skipped."""
+    errors: list[OSError] = []
+    # Links to folders are not followed, because they can form a cycle.
+    for parent, folders, files in os.walk(folder, onerror=errors.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
             if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
                 yield str(Path(parent, file)), str(Path(parent, file))
-    for error in barred:
+    for error in errors:
         yield str(error.filename), PhotoError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
-def _fitting(pattern: str) -> Iterator[tuple[str, Photo | FlowerError]]:
+def _matching(pattern: str) -> Iterator[tuple[str, Photo | FlowerError]]:
     for path in sorted(glob.iglob(pattern, recursive=True)):  # noqa: PTH207
         if not os.path.isdir(path):  # noqa: PTH112
             yield path, path
-        elif "**" not in pattern:  # which finds what is in the folders, too
+        elif "**" not in pattern:  # a pattern with ** matches the files inside folders, too
             yield from photos_below(path)
 
 
@@ -59,18 +63,19 @@ def _standard_input() -> Photo | FlowerError:
     if sys.stdin is None:
         return PhotoError("standard input is closed")
     try:
-        # Not Python's own buffer: its lock, held by a thread that waits for more, is fatal when Python ends.
+        # Unbuffered: a thread that waits for input would hold the lock of Python's buffer, which is fatal at exit.
         return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-    except OSError:  # no file of the system's: replaced from within Python
+    except OSError:  # no file of the operating system: a program replaced sys.stdin
         return sys.stdin.buffer
 
 
-def _or_complain(
-    found: Iterator[tuple[str, Photo | FlowerError]], argument: str, complaint: str
+def _or_error(
+    photos: Iterator[tuple[str, Photo | FlowerError]], argument: str, message: str
 ) -> Iterator[tuple[str, Photo | FlowerError]]:
-    nothing = True
-    for item in found:
-        nothing = False
+    """Yield ``photos``, or an error with ``message`` if there are none."""
+    empty = True
+    for item in photos:
+        empty = False
         yield item
-    if nothing:
-        yield argument, PhotoError(f"{argument}: {complaint}")
+    if empty:
+        yield argument, PhotoError(f"{argument}: {message}")

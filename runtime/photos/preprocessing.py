@@ -1,7 +1,7 @@
-"""From an RGB photo to the network's input: the one preprocessing, for training's validation, calibration and serving.
+"""From an RGB photo to the network's input. Validation, calibration and inference all use this one preprocessing.
 
-The network takes bytes. Mean and standard deviation are part of the exported graph (and of the wrapper that trains
-it), so the only thing that happens outside is geometry: the centre of the photo, resampled to a square.
+The network takes bytes: mean and standard deviation are part of the exported graph, and of the module that is trained.
+What remains outside is geometry: the centre square of the photo, resampled to the network's size.
 """
 
 import math
@@ -20,11 +20,16 @@ FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BI
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The rule that makes a photo into the network's input.
+    """The rule that makes the network's input from a photo. The names of the fields are timm's.
 
-    The names are timm's: the centred square whose side is ``crop_pct`` of the photo's shorter side is resampled to
-    ``size`` × ``size``. (With ``size=224, crop_pct=0.875`` that is "resize the shorter side to 256, crop 224 from
-    the centre", done in one step.) Pillow's filters widen when they shrink, so the result is antialiased.
+    The centred square whose side is ``crop_pct`` of the photo's shorter side is resampled to ``size`` × ``size``. With
+    ``size=224, crop_pct=0.875`` this equals "resize the shorter side to 256, crop 224 from the centre", in one step.
+    Pillow's filters widen when they shrink a picture, so the result is antialiased.
+
+    Attributes:
+        size: side of the network's input, pixels.
+        crop_pct: side of the square as a share of the photo's shorter side, 0.1 to 1.
+        interpolation: a name in `FILTERS`.
     """
 
     size: int = 224
@@ -45,12 +50,12 @@ class Preprocessing:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        # A JPEG is decoded at half, a quarter or an eighth where that still leaves twice the detail that is needed.
-        least_side = math.ceil(2 * self.size / self.crop_pct)
-        return self.crop(open_photo(photo, least_side=least_side))
+        # A JPEG is decoded at a half, a quarter or an eighth if that keeps twice the resolution that is needed.
+        min_side = math.ceil(2 * self.size / self.crop_pct)
+        return self.crop(open_photo(photo, min_side=min_side))
 
     def crop(self, image: Image.Image) -> np.ndarray:
-        """The geometry alone, for an image that is already upright RGB. Returns uint8 (size, size, 3)."""
+        """Crop and resample an image that is already upright RGB. Returns uint8, shape (size, size, 3)."""
         width, height = image.size
         side = min(width, height) * self.crop_pct
         left, top = (width - side) / 2, (height - side) / 2
@@ -60,12 +65,12 @@ class Preprocessing:
         return np.array(square, dtype=np.uint8)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for a checkpoint or a model file."""
+        """Return the rule as plain values, for a checkpoint or a model file."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """The inverse of `to_dict`.
+        """Make a rule from the values that `to_dict` returned.
 
         Raises:
             ModelError: unknown or impossible values.

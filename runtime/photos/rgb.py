@@ -1,4 +1,4 @@
-"""TODO from runtime.photos.open_photo."""
+"""From a decoded picture of any mode to upright RGB with 8 bits a channel."""
 
 import numpy as np
 from PIL import Image
@@ -14,22 +14,58 @@ TRANSPOSE_BY_ORIENTATION = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation → what makes the photo upright."""
+"""EXIF orientation → the operation that makes the photo upright."""
+
+STRIP_ROWS = 64
+"""Rows that are converted at a time, so that no float copy of a whole picture is held."""
 
 
-def upright_rgb(image: Image.Image, name: str, *, copied: bool = False) -> Image.Image:
-    """Load ``image`` and turn it; ``copied``: what is returned must not be the image itself."""
+def upright_rgb(image: Image.Image, name: str, *, copy: bool = False) -> Image.Image:
+    """Decode ``image``, convert it to RGB and turn it upright.
+
+    Args:
+        image: opened by Pillow.
+        name: for messages.
+        copy: never return ``image`` itself, because it belongs to the caller.
+
+    Raises:
+        PhotoError: the data is damaged, or the memory is too small.
+    """
     try:
         image.load()
-        orientation = _orientation(image)
+        transpose = _transpose(image)
         rgb = _to_rgb(image)
-        if orientation is not None:
-            return rgb.transpose(orientation)
-        return rgb.copy() if copied and rgb is image else rgb
+        if transpose is not None:
+            return rgb.transpose(transpose)
+        return rgb.copy() if copy and rgb is image else rgb
     except MemoryError:
         raise PhotoError(f"{name}: too large for this machine's memory") from None
     except Exception as error:
         raise PhotoError(f"{name}: damaged ({error_text(error)})") from None
+
+
+def image_from_array(array: np.ndarray) -> Image.Image:
+    """Return an array as an RGB image.
+
+    Args:
+        array: uint8, shape (height, width, 3) in RGB or (height, width) in grey.
+
+    Raises:
+        PhotoError: another dtype or shape, or no pixels.
+    """
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+        raise PhotoError(
+            "an array must be uint8 of shape (height, width, 3) in RGB or (height, width) in grey, "
+            f"not {array.dtype} of shape {array.shape}"
+        )
+    if not array.size:
+        raise PhotoError("the array has no pixels")
+    return Image.fromarray(np.ascontiguousarray(array)).convert("RGB")
+
+
+def error_text(error: Exception) -> str:
+    """Return the text of an error, or its type if it has none."""
+    return str(error).strip() or type(error).__name__
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -44,14 +80,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> np.ndarray:
-    """Grey of 16 or 32 bits as uint8, in strips: Pillow's own conversion clips at 255."""
+    """Return grey values of 16 or 32 bits as uint8. Pillow's own conversion would clip them at 255."""
     result = np.empty((image.height, image.width), np.uint8)
-    strips = [(top, min(top + 64, image.height)) for top in range(0, image.height, 64)]
+    strips = [(top, min(top + STRIP_ROWS, image.height)) for top in range(0, image.height, STRIP_ROWS)]
 
     def values(top: int, bottom: int) -> np.ndarray:
         return np.asarray(image.crop((0, top, image.width, bottom)), dtype=np.float32)
 
-    # Sixteen-bit greys arrive as I;16 or, from some files, as I; F has no scale but its own.
+    # Pillow gives 16-bit grey the mode I;16 or, from some files, I. Values of mode F have no fixed range, so that the
+    # largest value becomes white.
     white = 65535.0 if image.mode != "F" else max(1.0, *(float(np.nanmax(values(*s), initial=1.0)) for s in strips))
     for top, bottom in strips:
         scaled = np.nan_to_num(values(top, bottom)) * (255.0 / white)
@@ -59,24 +96,9 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
     return result
 
 
-def _orientation(image: Image.Image) -> Image.Transpose | None:
-    """How to turn the photo, by its EXIF (JEITA CP-3451, tag 0x0112); None: it is upright."""
+def _transpose(image: Image.Image) -> Image.Transpose | None:
+    """Return the operation that makes the photo upright (EXIF, JEITA CP-3451, tag 0x0112), or None if it is upright."""
     try:
         return TRANSPOSE_BY_ORIENTATION.get(image.getexif().get(0x0112, 1))
-    except Exception:  # a damaged EXIF block does not spoil the picture
+    except Exception:  # pixels can be used although the EXIF block is damaged
         return None
-
-
-def image_from_array(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
-        raise PhotoError(
-            "an array must be uint8 of shape (height, width, 3) in RGB or (height, width) in grey, "
-            f"not {array.dtype} of shape {array.shape}"
-        )
-    if not array.size:
-        raise PhotoError("the array has no pixels")
-    return Image.fromarray(np.ascontiguousarray(array)).convert("RGB")
-
-
-def error_text(error: Exception) -> str:
-    return str(error).strip() or type(error).__name__

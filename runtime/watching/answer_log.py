@@ -1,4 +1,8 @@
-"""TODO from runtime.watching.watch."""
+"""The log of answers: a file of JSON lines that also records which photos were answered.
+
+There is no second record that could contradict the log. A line is appended by one write and is on the disk before the
+next photo is started. An incomplete last line, which only a power cut can leave, is removed at the next start.
+"""
 
 import json
 import os
@@ -11,42 +15,42 @@ from typing import Any
 from runtime.errors import FlowerError
 
 DEFAULT_LOG_NAME = "flower-infer.jsonl"
-"""The file of answers in a watched folder, unless another is given."""
+"""The name of the log in a watched folder, unless ``--output`` names another file."""
 
 
-MAX_LINE = 16_000_000
-"""Longest line of the file of answers that is written or believed, in bytes."""
+MAX_LINE_BYTES = 16_000_000
+"""Longest line that is written or read."""
 
 
 LINE_PREFIX = b'{"photo": '
-"""Of every line. What is cut off as half a line begins like this, so that no other file loses anything."""
+"""The beginning of every line. An incomplete last line is removed only if it begins so; other files stay unchanged."""
 
 
 @dataclass(frozen=True)
 class FileVersion:
-    """What tells one content of a file from the next."""
+    """Size and time of a file, which show whether its content changed."""
 
     size: int
     modified_ns: int
 
 
 class AnswerLog:
-    """The file of answers, open for appending by one process alone.
+    """The log of answers, open for appending by one process at a time.
 
     Args:
-        path: made if it does not exist.
+        path: of the file, which is made if it does not exist.
 
     Raises:
-        FlowerError: another process has it, or it is no file of answers.
-        OSError: it cannot be written.
+        FlowerError: another process has opened the log, or the file is no log of answers.
+        OSError: the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         _lock(self._handle, path)
-        self.known: dict[str, FileVersion] = {}
-        """Photo → the version of it that was answered last."""
+        self.answered: dict[str, FileVersion] = {}
+        """Photo → the version of its file that was answered last."""
         try:
             self._read()
         except BaseException:
@@ -54,60 +58,70 @@ class AnswerLog:
             raise
 
     def _read(self) -> None:
-        whole = 0
-        foreign = FlowerError(f"{self.path}: not a file of answers; move it away or name another with --output")
+        complete_bytes = 0
+        not_a_log = FlowerError(f"{self.path}: not a log of answers; move it away or name another with --output")
         with os.fdopen(os.dup(self._handle), "rb") as file:
             file.seek(0)
-            while line := file.readline(MAX_LINE):
+            while line := file.readline(MAX_LINE_BYTES):
                 if not line.endswith(b"\n"):
-                    if len(line) == MAX_LINE or line[: len(LINE_PREFIX)] != LINE_PREFIX[: len(line)]:
-                        raise foreign
+                    if len(line) == MAX_LINE_BYTES or line[: len(LINE_PREFIX)] != LINE_PREFIX[: len(line)]:
+                        raise not_a_log
                     break
-                whole += len(line)
+                complete_bytes += len(line)
                 try:
                     entry = json.loads(line)
-                    self.known[entry["photo"]] = FileVersion(entry["size"], entry["modified_ns"])
+                    self.answered[entry["photo"]] = FileVersion(entry["size"], entry["modified_ns"])
                 except (ValueError, TypeError, KeyError, RecursionError):
-                    raise foreign from None
-        os.ftruncate(self._handle, whole)
+                    raise not_a_log from None
+        os.ftruncate(self._handle, complete_bytes)
 
     def append(self, photo: str, version: FileVersion, entry: dict[str, Any]) -> str:
-        """Add a line on ``photo`` and return it; it is on the disk when this returns."""
+        """Append a line about ``photo`` and return it. The line is on the disk when this returns.
+
+        Args:
+            photo: its path.
+            version: of the file that was answered.
+            entry: JSON values; size and time of the file are added.
+
+        Raises:
+            FlowerError: the line is too long.
+            OSError: the line cannot be written. The log is as it was before.
+        """
         entry = {**entry, "size": version.size, "modified_ns": version.modified_ns}
         line = json.dumps(entry)
         content = (line + "\n").encode()
-        if len(content) > MAX_LINE:
+        if len(content) > MAX_LINE_BYTES:
             raise FlowerError(f"an answer of {len(content):,} bytes is too long for a line; ask for fewer with --top")
         before = os.fstat(self._handle).st_size
         try:
             if os.write(self._handle, content) != len(content):
-                raise OSError(28, os.strerror(28), str(self.path))  # a full disk takes what fits
+                raise OSError(28, os.strerror(28), str(self.path))  # a full disk accepts only a part
             os.fsync(self._handle)
         except OSError:
             os.ftruncate(self._handle, before)
             raise
-        self.known[photo] = version
+        self.answered[photo] = version
         return line
 
     def close(self) -> None:
-        """Give the file free for others."""
+        """Close the file and release its lock."""
         os.close(self._handle)
 
 
 @contextmanager
 def open_answer_log(path: Path) -> Iterator[AnswerLog]:
-    """The file of answers, given free at the end."""
-    answers = AnswerLog(path)
+    """Open the log of answers, and close it at the end of the context."""
+    log = AnswerLog(path)
     try:
-        yield answers
+        yield log
     finally:
-        answers.close()
+        log.close()
 
 
 def _lock(handle: int, path: Path) -> None:
     try:
         import fcntl
-    except ImportError:  # not on Windows, where nothing keeps two watchers from one file
+    except ImportError:  # Windows has no such lock; two watchers can write to one file there
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

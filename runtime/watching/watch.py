@@ -1,9 +1,4 @@
-"""Watching a folder: each new photo is answered once, when it has arrived, also over restarts.
-
-What has been answered is read from the file of answers itself, so there is no second record that could disagree with
-it. A line is appended by one write and reaches the disk before the next photo is begun; half a line, which only a power
-cut can leave, is cut off at the next start.
-"""
+"""Watching a folder: each new photo is answered once, when its file is complete, also over restarts."""
 
 import os
 import time
@@ -18,48 +13,56 @@ from runtime.photos.listing import photos_below
 from runtime.watching.answer_log import AnswerLog, FileVersion
 
 POLL_INTERVAL_S = 1.0
-"""Seconds from one look at the folder to the next."""
-
+"""Seconds between two scans of the folder."""
 
 STABLE_AFTER_S = 2.0
-"""Seconds for which a file must have been the same before it counts as complete."""
+"""A file counts as complete when it has not changed for this many seconds."""
 
 
 def watch(
-    classifier: FlowerClassifier, folder: Path, answers: AnswerLog, top: int, every: float = POLL_INTERVAL_S
+    classifier: FlowerClassifier, folder: Path, log: AnswerLog, top: int, interval: float = POLL_INTERVAL_S
 ) -> Iterator[str]:
-    """Answer the photos in ``folder`` and below it as they arrive, for ever; yields each line that was appended.
+    """Answer the photos in ``folder`` and below it as they arrive, for ever. Yields each line that was logged.
 
-    A photo that is changed is answered anew. One that cannot be read gets a line with ``error``. Lines name photos by
-    their absolute paths: however the folder is spelled, a photo is the same one.
+    A photo whose file changes is answered again. A photo that cannot be read gets a line with ``error``. Lines
+    contain the absolute paths of photos, so that a photo has one name, however the folder is written.
+
+    Args:
+        classifier: names the flowers.
+        folder: is scanned with all folders below it.
+        log: tells which photos are answered, and gets the new answers.
+        top: classes in an answer.
+        interval: seconds between two scans.
 
     Raises:
-        FlowerError: the folder is gone, or the model failed; no photo is to blame for that, and none is marked.
+        FlowerError: the folder does not exist any more, or the model failed. No photo is recorded as failed then.
     """
     folder = folder.resolve()
-    # By this process's own clock: the times on files may be another machine's.
-    since: dict[str, tuple[FileVersion, float]] = {}
+    # Measured with this process's clock: file times may come from another machine.
+    unchanged_since: dict[str, tuple[FileVersion, float]] = {}
     while True:
         if not folder.is_dir():
             raise FlowerError(f"{folder}: no such folder to watch")
         now = time.monotonic()
-        found = dict(photos_present(folder))
-        unanswered = {photo: version for photo, version in found.items() if answers.known.get(photo) != version}
-        since = {
-            photo: since[photo] if photo in since and since[photo][0] == version else (version, now)
+        present = dict(photos_present(folder))
+        unanswered = {photo: version for photo, version in present.items() if log.answered.get(photo) != version}
+        unchanged_since = {
+            photo: unchanged_since[photo]
+            if photo in unchanged_since and unchanged_since[photo][0] == version
+            else (version, now)
             for photo, version in unanswered.items()
         }
-        for photo, (version, first) in since.items():
-            if now - first >= STABLE_AFTER_S:
+        for photo, (version, since) in unchanged_since.items():
+            if now - since >= STABLE_AFTER_S:
                 entry = _entry(classifier, photo, top)
-                # What was changed or taken away meanwhile was perhaps read in part.
+                # If the file changed or disappeared meanwhile, perhaps only a part of it was read.
                 if file_version(photo) == version:
-                    yield answers.append(photo, version, entry)
-        time.sleep(every)
+                    yield log.append(photo, version, entry)
+        time.sleep(interval)
 
 
 def photos_present(folder: Path) -> Iterator[tuple[str, FileVersion]]:
-    """The photos in ``folder`` now."""
+    """Yield the photos that are in ``folder`` and below it now."""
     for name, photo in photos_below(str(folder)):
         if isinstance(photo, FlowerError):
             continue
@@ -69,9 +72,9 @@ def photos_present(folder: Path) -> Iterator[tuple[str, FileVersion]]:
 
 
 def file_version(photo: str) -> FileVersion | None:
-    """What the file is now; None: it is gone."""
+    """Return the current version of a file, or None if it does not exist."""
     try:
-        status = os.stat(photo)  # noqa: PTH116
+        status = os.stat(photo)  # noqa: PTH116 (Path would be made for each of many photos)
     except OSError:
         return None
     return FileVersion(status.st_size, status.st_mtime_ns)

@@ -1,26 +1,24 @@
-"""The report on the runtime, of drawn data: that every part measures what it says."""
+"""The suite about the runtime, on drawn photographs."""
 
-import json
 from pathlib import Path
 
-import pytest
-
-from benchmarks.command_line import main
+from benchmarks import run_suite
 
 
-def test_the_runtime_report(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_has_the_parts_that_were_measured(dataset: Path, tmp_path: Path) -> None:
     few = ["--limit", "4", "--rounds", "1", "--photos", "20", "--inputs", "40", "--report", str(tmp_path)]
-    assert main(["runtime", "--data", str(dataset), "--only", "cold", "many", "memory", "confidence", *few]) == 0
-    assert main(["runtime", "--data", str(dataset), "--only", "fuzz", *few]) == 0
-    figures = json.loads((tmp_path / "runtime.json").read_text())
-    assert set(figures) == {"cold", "many", "memory", "confidence", "fuzz"}
-    floor, *_ = (row["times"] for row in figures["cold"]["rows"])
-    assert floor == 1.0
+    parts = ["cold", "many", "memory", "confidence", "fuzz"]
+    report = run_suite("runtime", ["--data", str(dataset), "--only", *parts, *few])
+    figures = report.figures
+    assert set(figures) == set(parts)
+    assert figures["cold"]["rows"][0]["times"] == 1.0
     assert figures["many"]["photos"] == 4
     assert [row["photos"] for row in figures["memory"]["rows"]][-1] == 20
-    assert figures["confidence"]["strangers"]["images"] > 0
-    assert [row["bad"] for row in figures["fuzz"]["rows"]] == [[], [], []]
-    text = (tmp_path / "runtime.md").read_text()
+    assert figures["confidence"]["out_of_distribution"]["images"] > 0
+    assert [row["failures"] for row in figures["fuzz"]["rows"]] == [[], [], []]
+    assert figures["fuzz"]["command"].startswith(f"python -m benchmarks runtime --data {dataset} --only cold")
+    assert figures["fuzz"]["machine"]["threads_used"] > 0
+    text = report.markdown.read_text()
     for heading in ("Cold start", "Many photos", "Memory over many photos", "Probabilities", "Malformed inputs"):
         assert f"## {heading}" in text
     assert "## Idle" not in text

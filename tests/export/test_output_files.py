@@ -1,4 +1,4 @@
-"""The files of one export: together, or not at all."""
+"""The files of one export are written together or not at all."""
 
 import errno
 import os
@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from export.command_line.main import main
 from export.files.manifest import NAME, read_manifest
 from export.files.output_files import write_together
 from runtime.files.atomic import atomic_file, atomic_folder, remove_leftovers
-from tests.samples.tiny_model import save_tiny_model
 
 OLD = {"flowers-a.onnx": b"old a", "flowers-b.onnx": b"old b", "flowers-c.ort": b"old c"}
 NEW = {name: content.replace(b"old", b"new") for name, content in OLD.items()}
@@ -22,21 +20,21 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_full_disk_at_the_second_file_leaves_everything_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_at_the_second_file_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_together(tmp_path, OLD)
     (tmp_path / NAME).write_text("0" * 64 + "  other.onnx\n" + (tmp_path / NAME).read_text())
     before = contents_of(tmp_path)
-    written: list[int] = []
+    synced: list[int] = []
     fsync = os.fsync
 
-    def full(file: int) -> None:
-        written.append(file)
-        if len(written) == 3:  # the manifest is the first of them
+    def fail_at_the_third_file(file: int) -> None:
+        synced.append(file)
+        if len(synced) == 3:  # the manifest is the first
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(file)
 
     with monkeypatch.context() as context:
-        context.setattr(os, "fsync", full)
+        context.setattr(os, "fsync", fail_at_the_third_file)
         with pytest.raises(OSError, match="No space left"):
             write_together(tmp_path, NEW)
     assert contents_of(tmp_path) == before
@@ -46,59 +44,48 @@ def test_a_full_disk_at_the_second_file_leaves_everything_old(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("renames", [0, 1, 2, 3])
-def test_an_export_killed_between_two_renames_leaves_whole_files(renames: int, tmp_path: Path) -> None:
+def test_kill_between_two_renames_leaves_complete_files(renames: int, tmp_path: Path) -> None:
     write_together(tmp_path, OLD)
     manifest = (tmp_path / NAME).read_bytes()
     code = f"""
 import os, pathlib
 from export.files.output_files import write_together
 rename, done = pathlib.Path.replace, []
-def dying(path, target):
+def exit_at_rename(path, target):
     if len(done) == {renames}:
         os._exit(9)
     done.append(target)
     return rename(path, target)
-pathlib.Path.replace = dying
+pathlib.Path.replace = exit_at_rename
 write_together(pathlib.Path({str(tmp_path)!r}), {NEW!r})
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == 9
-    found = contents_of(tmp_path)
+    contents = contents_of(tmp_path)
     names = list(NEW)
-    assert {name: found[name] for name in names} == {
+    assert {name: contents[name] for name in names} == {
         name: (NEW if index < renames else OLD)[name] for index, name in enumerate(names)
     }
-    assert found[NAME] == manifest
-    assert any(name.endswith(".tmp") for name in found)
-    with atomic_file(tmp_path / "last.pt") as others:  # a training in the same folder, at this moment
+    assert contents[NAME] == manifest
+    assert any(name.endswith(".tmp") for name in contents)
+    with atomic_file(tmp_path / "last.pt") as training_file:  # of a training run in the same folder
         write_together(tmp_path, NEW)
-        assert {path.name for path in tmp_path.iterdir()} == {*NEW, NAME, others.name}
+        assert {path.name for path in tmp_path.iterdir()} == {*NEW, NAME, training_file.name}
 
 
-def test_a_file_that_is_not_the_manifests_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = save_tiny_model(tmp_path / "first").read_bytes()
-    write_together(tmp_path / "out", {"flowers-a.onnx": first})
-    second = save_tiny_model(tmp_path / "second", architecture="new").read_bytes()
-    (tmp_path / "out" / "flowers-a.onnx").write_bytes(second)  # as after a kill before the manifest's rename
-    assert main(["--check", str(tmp_path / "out" / "flowers-a.onnx"), "--data", str(tmp_path / "none")]) == 1
-    assert "the export was broken off; do it again" in capsys.readouterr().out
-
-
-def test_a_folder_is_old_or_new_also_after_ctrl_c_and_through_a_link(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folder_is_old_or_new_after_ctrl_c_and_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, link = tmp_path / "real", tmp_path / "link"
     target.mkdir()
     (target / "a").write_text("old")
     link.symlink_to(target)
     rename = Path.rename
 
-    def interrupted(path: Path, to: Path) -> Path:
+    def interrupt_rename(path: Path, to: Path) -> Path:
         if path.suffix == ".tmp":
             raise KeyboardInterrupt
         return rename(path, to)
 
     with monkeypatch.context() as context:
-        context.setattr(Path, "rename", interrupted)
+        context.setattr(Path, "rename", interrupt_rename)
         with pytest.raises(KeyboardInterrupt), atomic_folder(link) as folder:
             (folder / "a").write_text("new")
     assert (link / "a").read_text() == "old"
@@ -108,7 +95,7 @@ def test_a_folder_is_old_or_new_also_after_ctrl_c_and_through_a_link(
     assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
 
 
-def test_only_files_by_these_names_are_leftovers(tmp_path: Path) -> None:
+def test_only_matching_files_are_removed_as_leftovers(tmp_path: Path) -> None:
     for name in (".best.pt.x1.tmp", ".flowers-a.onnx.x2.tmp"):
         (tmp_path / name).touch()
     (tmp_path / ".best.pt.folder.tmp").mkdir()

@@ -1,4 +1,4 @@
-"""What is computed once: that it comes back as it was, or not at all."""
+"""The array store: an array is read as it was written, or not at all."""
 
 import errno
 import os
@@ -24,6 +24,7 @@ def open_store(folder: Path, identity: str = "a", **values: object) -> ArrayStor
         "max_bytes": 8 * SLOT_BYTES,
         "report": lambda _: None,
     } | values
+    # Any argument may be overridden, so mypy cannot know the types.
     return ArrayStore(folder, "test", identity={"of": identity}, **arguments)  # type: ignore[arg-type]
 
 
@@ -32,21 +33,21 @@ def open_store(folder: Path, identity: str = "a", **values: object) -> ArrayStor
     array=hnp.arrays(np.uint16, hnp.array_shapes(max_dims=4, max_side=6)),
     slot=st.integers(0, 7),
 )
-def test_arrays_come_back_in_another_process(array: np.ndarray, slot: int, tmp_path: Path) -> None:
+def test_arrays_are_read_as_they_were_written(array: np.ndarray, slot: int, tmp_path: Path) -> None:
     open_store(tmp_path).put(slot, array)
-    found = open_store(tmp_path).get(slot)
-    assert found is not None
-    assert np.array_equal(found, array)
-    assert not found.flags.writeable
+    stored = open_store(tmp_path).get(slot)
+    assert stored is not None
+    assert np.array_equal(stored, array)
+    assert not stored.flags.writeable
 
 
-def test_empty_slots_are_empty(tmp_path: Path) -> None:
+def test_unwritten_slot_is_empty(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    assert not store.holds(3)
+    assert not store.contains(3)
     assert store.get(3) is None
 
 
-def test_a_damaged_slot_counts_as_empty(tmp_path: Path) -> None:
+def test_damaged_slot_counts_as_empty(tmp_path: Path) -> None:
     open_store(tmp_path).put(2, np.arange(100, dtype=np.uint16))
     (data,) = tmp_path.glob("*.data")
     with data.open("r+b") as file:
@@ -55,58 +56,61 @@ def test_a_damaged_slot_counts_as_empty(tmp_path: Path) -> None:
     assert open_store(tmp_path).get(2) is None
 
 
-def test_another_identity_finds_nothing_and_leaves_no_litter(tmp_path: Path) -> None:
+def test_store_with_another_identity_is_empty_and_replaces_the_old_files(tmp_path: Path) -> None:
     open_store(tmp_path).put(0, np.ones(3, np.uint16))
-    assert not open_store(tmp_path, "b").holds(0)
+    assert not open_store(tmp_path, "b").contains(0)
     assert len(list(tmp_path.iterdir())) == 2
-    assert not open_store(tmp_path, "a").holds(0)
+    assert not open_store(tmp_path, "a").contains(0)
 
 
-def test_a_new_edition_takes_the_place_of_the_old(tmp_path: Path) -> None:
+def test_new_version_replaces_the_old_one(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.put(1, np.zeros(3, np.uint16), 4)
     assert store.get(1, 4) is not None
     store.put(1, np.ones(5, np.uint16), 5)
     assert store.get(1, 4) is None
     assert store.get(1) is None
-    assert np.array_equal(store.get(1, 5), np.ones(5, np.uint16))
+    stored = store.get(1, 5)
+    assert stored is not None
+    assert np.array_equal(stored, np.ones(5, np.uint16))
 
 
-def test_no_more_is_kept_than_allowed(tmp_path: Path) -> None:
+def test_size_of_the_store_is_limited(tmp_path: Path) -> None:
     store = open_store(tmp_path, max_bytes=3 * SLOT_BYTES)
     for slot in range(8):
         store.put(slot, np.full(10, slot, np.uint16))
-    assert [store.holds(slot) for slot in range(8)] == [True] * 3 + [False] * 5
+    assert [store.contains(slot) for slot in range(8)] == [True] * 3 + [False] * 5
     store.put(1, np.zeros(SLOT_BYTES, np.uint16))
     assert sum(path.stat().st_size for path in tmp_path.glob("*.data")) == 3 * SLOT_BYTES
-    nothing = open_store(tmp_path / "none", max_bytes=0)
-    nothing.put(0, np.ones(3, np.uint16))
-    assert nothing.get(0) is None
+    disabled = open_store(tmp_path / "none", max_bytes=0)
+    disabled.put(0, np.ones(3, np.uint16))
+    assert disabled.get(0) is None
     assert not (tmp_path / "none").exists()
 
 
-def test_a_full_disk_costs_time_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    store = open_store(tmp_path, report=said.append)
+def test_full_disk_disables_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    store = open_store(tmp_path, report=lines.append)
 
-    def full(*_: object) -> None:
+    def raise_disk_full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("finetune.batches.array_store._write", full)
+    monkeypatch.setattr("finetune.batches.array_store._write", raise_disk_full)
     for slot in range(3):
         store.put(slot, np.ones(3, np.uint16))
         assert store.get(slot) is None
-    assert len(said) == 1
-    assert "No space left" in said[0]
+    assert len(lines) == 1
+    assert "No space left" in lines[0]
 
 
-def test_a_store_goes_to_loader_processes_that_are_spawned(
+def test_store_can_be_pickled_for_spawned_loader_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = open_store(tmp_path, report=lambda _: None)  # which cannot be pickled
+    store = open_store(tmp_path, report=lambda _: None)  # a lambda cannot be pickled
     store.put(1, np.ones(3, np.uint16))
-    there = pickle.loads(pickle.dumps(store))
-    assert np.array_equal(there.get(1), np.ones(3, np.uint16))
-    monkeypatch.setattr("finetune.batches.array_store._write", lambda *_: (tmp_path / "nowhere").stat())
-    there.put(2, np.ones(3, np.uint16))
-    assert "going on without" in capsys.readouterr().out
+    # S301: the test has written the bytes itself.
+    copy = pickle.loads(pickle.dumps(store))  # noqa: S301
+    assert np.array_equal(copy.get(1), np.ones(3, np.uint16))
+    monkeypatch.setattr("finetune.batches.array_store._write", lambda *_: (tmp_path / "missing").stat())
+    copy.put(2, np.ones(3, np.uint16))
+    assert "training continues without it" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Class-named folders: anybody's photographs as a data set."""
+"""Photographs in class-named folders as a data set."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.samples.drawn_flowers import draw_flower
 
 
 def draw_folders(root: Path, counts: dict[str, int]) -> Path:
-    """``root/CLASS/N.jpg``: as many drawn flowers a class as ``counts`` says."""
+    """Draw flowers to ``root/CLASS/N.jpg`` and return ``root``. ``counts``: class → number of pictures."""
     random = np.random.default_rng(0)
     for kind, (name, count) in enumerate(counts.items()):
         (root / name).mkdir(parents=True)
@@ -20,7 +20,7 @@ def draw_folders(root: Path, counts: dict[str, int]) -> Path:
     return root
 
 
-def test_photographs_in_folders_are_split_the_same_way_every_time(tmp_path: Path) -> None:
+def test_split_of_folders_is_reproducible(tmp_path: Path) -> None:
     data = draw_folders(tmp_path, {"tulip": 20, "aster": 3})
     (data / ".hidden").mkdir()
     (data / "aster" / "notes.txt").write_text("not a photograph")
@@ -33,11 +33,11 @@ def test_photographs_in_folders_are_split_the_same_way_every_time(tmp_path: Path
     paths = [path for split in splits.values() for path in split.paths]
     assert len(set(paths)) == 23
     draw_flower(0, np.random.default_rng(1), 72).save(data / "tulip" / "new.jpg")
-    again = {path for name in splits for path in read_split(data, name).paths if name == "train"}
-    assert len(again & set(splits["train"].paths)) >= 15
+    train_with_new_photo = set(read_split(data, "train").paths)
+    assert len(train_with_new_photo & set(splits["train"].paths)) >= 15
 
 
-def test_splits_may_have_folders_of_their_own(tmp_path: Path) -> None:
+def test_each_split_may_have_a_folder(tmp_path: Path) -> None:
     for name, count in (("train", 5), ("val", 2)):
         draw_folders(tmp_path / name, {"tulip": count, "aster": count})
     assert [len(read_split(tmp_path, name)) for name in ("train", "val")] == [10, 4]
@@ -48,10 +48,10 @@ def test_splits_may_have_folders_of_their_own(tmp_path: Path) -> None:
         read_split(tmp_path, "test")
 
 
-def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
+def test_data_that_cannot_be_split_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="2 photographs cannot be split"):
         read_split(draw_folders(tmp_path / "few", {"tulip": 2, "aster": 9}), "train")
-    with pytest.raises(DataError, match="one class alone"):
+    with pytest.raises(DataError, match="only one class"):
         read_split(draw_folders(tmp_path / "one", {"tulip": 9}), "train")
     (tmp_path / "empty").mkdir()
     assert not is_dataset(tmp_path / "empty")
@@ -59,7 +59,7 @@ def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
         read_split(tmp_path / "empty", "train")
 
 
-def test_splits_join(tmp_path: Path) -> None:
+def test_splits_can_be_joined(tmp_path: Path) -> None:
     data = draw_folders(tmp_path, {"tulip": 10, "aster": 10})
     train, val = read_split(data, "train"), read_split(data, "val")
     both = join_splits([train, val])

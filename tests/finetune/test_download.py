@@ -1,11 +1,10 @@
-"""Downloading, from a server on this machine that breaks off."""
+"""Downloads from a local server that closes connections early."""
 
 import errno
 import hashlib
 import io
+import multiprocessing
 import os
-import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -19,41 +18,42 @@ from finetune.data.dataset import read_split
 from finetune.data.split import DataError
 
 
-class Oxford(HTTPServer):
-    """Serves ``files``, with ranges; hangs up after ``patience`` bytes of an answer."""
+class FileServer(HTTPServer):
+    """Serves ``files`` and ranges of them. It closes a connection after ``max_bytes``."""
 
     files: dict[str, bytes]
-    patience = 10**9
-    asked: list[str | None]
+    max_bytes = 10**9
+    ranges: list[str | None]
+    """The range that each request asked for, or None."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Oxford
+    server: FileServer
 
     def do_GET(self) -> None:
         content = self.server.files.get(self.path.lstrip("/"))
-        asked = self.headers.get("Range")
-        self.server.asked.append(asked)
+        byte_range = self.headers.get("Range")
+        self.server.ranges.append(byte_range)
         if content is None:
             self.send_error(404)
             return
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        start = int(byte_range.removeprefix("bytes=").rstrip("-")) if byte_range else 0
         if start >= len(content):
             self.send_error(416)
             return
-        self.send_response(206 if asked else 200)
+        self.send_response(206 if byte_range else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        self.wfile.write(content[start:][: self.server.patience])
+        self.wfile.write(content[start:][: self.server.max_bytes])
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 @pytest.fixture
-def server() -> Iterator[Oxford]:
-    server = Oxford(("127.0.0.1", 0), Handler)
-    server.files, server.asked = {}, []
+def server() -> Iterator[FileServer]:
+    server = FileServer(("127.0.0.1", 0), Handler)
+    server.files, server.ranges = {}, []
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -61,7 +61,7 @@ def server() -> Iterator[Oxford]:
     server.server_close()
 
 
-def address(server: Oxford, name: str = "") -> str:
+def address(server: FileServer, name: str = "") -> str:
     return f"http://127.0.0.1:{server.server_port}/{name}"
 
 
@@ -69,9 +69,9 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def test_a_broken_download_goes_on_where_it_stopped(server: Oxford, tmp_path: Path) -> None:
+def test_interrupted_download_continues_where_it_stopped(server: FileServer, tmp_path: Path) -> None:
     content = bytes(range(256)) * 40
-    server.files["file"], server.patience = content, 4000
+    server.files["file"], server.max_bytes = content, 4000
     target = tmp_path / "file"
     for _ in range(2):
         with pytest.raises(DataError, match="run the same command again"):
@@ -79,33 +79,33 @@ def test_a_broken_download_goes_on_where_it_stopped(server: Oxford, tmp_path: Pa
         assert not target.exists()
     download.fetch(address(server, "file"), target, "md5", md5(content))
     assert target.read_bytes() == content
-    assert server.asked == [None, "bytes=4000-", "bytes=8000-"]
+    assert server.ranges == [None, "bytes=4000-", "bytes=8000-"]
     download.fetch(address(server, "file"), target, "md5", md5(content))
-    assert len(server.asked) == 3
+    assert len(server.ranges) == 3
 
 
-def test_what_has_the_wrong_checksum_is_not_kept(server: Oxford, tmp_path: Path) -> None:
+def test_file_with_the_wrong_checksum_is_deleted(server: FileServer, tmp_path: Path) -> None:
     server.files["file"] = b"something else"
     with pytest.raises(DataError, match="wrong checksum"):
-        download.fetch(address(server, "file"), tmp_path / "file", "md5", md5(b"the real thing"))
+        download.fetch(address(server, "file"), tmp_path / "file", "md5", md5(b"the published file"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_of_the_users_own_is_not_replaced(server: Oxford, tmp_path: Path) -> None:
+def test_file_of_the_user_is_not_replaced(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match="move it away"):
         download.fetch(address(server, "file"), tmp_path / "file", "md5", md5(b"theirs"))
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_no_network_is_said_in_one_line(tmp_path: Path) -> None:
+def test_missing_network_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be downloaded") as caught:
         download.fetch("http://127.0.0.1:9/file", tmp_path / "file", "md5", "0")
     assert "\n" not in str(caught.value)
 
 
-def test_weights_are_kept_under_the_name_that_holds_their_hash(
-    server: Oxford, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_weights_are_downloaded_once_and_checked_against_their_name(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     content = b"weights" * 1000
@@ -113,13 +113,13 @@ def test_weights_are_kept_under_the_name_that_holds_their_hash(
     server.files = {name: content, "resnet50-00000000.pth": content}
     for _ in range(2):
         assert download.ensure_weights(address=address(server, name)).read_bytes() == content
-    assert len(server.asked) == 1
+    assert len(server.ranges) == 1
     with pytest.raises(DataError, match="wrong checksum"):
         download.ensure_weights(address=address(server, "resnet50-00000000.pth"))
 
 
-def serve_dataset(server: Oxford, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ``server`` offer the drawn data set in the place of Oxford's."""
+def serve_dataset(server: FileServer, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``server`` offer the drawn data set in place of Oxford's."""
     source = dataset / "flowers-102"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
@@ -131,50 +131,45 @@ def serve_dataset(server: Oxford, dataset: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
-def test_the_whole_data_set(server: Oxford, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_set_is_downloaded_once(
+    server: FileServer, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     serve_dataset(server, dataset, monkeypatch)
     for _ in range(2):
         download.ensure_dataset(tmp_path, base_address=address(server))
     assert read_split(tmp_path, "val").digest() == read_split(dataset, "val").digest()
-    assert len(server.asked) == 3
+    assert len(server.ranges) == 3
 
 
-def test_two_processes_at_once_do_not_fight(
-    server: Oxford, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_two_processes_download_the_data_set_once(
+    server: FileServer, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve_dataset(server, dataset, monkeypatch)
-    code = f"""
-from pathlib import Path
-from finetune import download
-download.FILES = {download.FILES!r}
-print("ready", flush=True)
-input()
-download.ensure_dataset(Path({str(tmp_path)!r}), base_address={address(server)!r})
-"""
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    context = multiprocessing.get_context("fork")  # a fork has torch and the patched file list already
+    barrier = context.Barrier(2)
+
+    def download_at_the_same_time() -> None:
+        barrier.wait()
+        download.ensure_dataset(tmp_path, base_address=address(server))
+
+    processes = [context.Process(target=download_at_the_same_time) for _ in range(2)]
     for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:  # both have started before either begins
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    assert [process.wait(120) for process in processes] == [0, 0]
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
     assert read_split(tmp_path, "train").digest() == read_split(dataset, "train").digest()
-    assert len(server.asked) == 3
+    assert len(server.ranges) == 3
 
 
 @pytest.mark.parametrize("name", ["../outside.jpg", "/outside-of-the-folder.jpg", "jpg/../../outside.jpg"])
-def test_an_archive_cannot_write_outside_its_folder(name: str, tmp_path: Path) -> None:
-    archive = tmp_path / "in" / "evil.tgz"
+def test_archive_cannot_write_outside_its_folder(name: str, tmp_path: Path) -> None:
+    archive = tmp_path / "in" / "malicious.tgz"
     archive.parent.mkdir()
     with tarfile.open(archive, "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("jpg/fine.jpg"), io.BytesIO())
         tar.addfile(tarfile.TarInfo(name), io.BytesIO())
-    if name.startswith("/"):  # the filter makes absolute names relative, which is safe, too
+    if name.startswith("/"):  # the filter makes absolute names relative, which is also safe
         download.unpack_images(archive, archive.parent)
         assert not Path(name).exists()
     else:
@@ -189,9 +184,9 @@ def test_an_archive_cannot_write_outside_its_folder(name: str, tmp_path: Path) -
     [(tarfile.SYMTYPE, "/etc"), (tarfile.SYMTYPE, "../../.."), (tarfile.LNKTYPE, "../secret"), (tarfile.CHRTYPE, "")],
     ids=["absolute symlink", "symlink upwards", "hard link upwards", "device"],
 )
-def test_an_archive_cannot_link_out_of_its_folder(kind: bytes, target: str, tmp_path: Path) -> None:
+def test_archive_cannot_link_outside_its_folder(kind: bytes, target: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("mine")
-    archive = tmp_path / "in" / "evil.tgz"
+    archive = tmp_path / "in" / "malicious.tgz"
     archive.parent.mkdir()
     with tarfile.open(archive, "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("jpg/fine.jpg"), io.BytesIO())
@@ -200,14 +195,14 @@ def test_an_archive_cannot_link_out_of_its_folder(kind: bytes, target: str, tmp_
         tar.addfile(link)
         through = tarfile.TarInfo("jpg/link/written")
         through.size = 4
-        tar.addfile(through, io.BytesIO(b"evil"))
+        tar.addfile(through, io.BytesIO(b"data"))
     with pytest.raises(DataError, match="cannot be unpacked"):
         download.unpack_images(archive, archive.parent)
-    assert [path.name for path in archive.parent.iterdir()] == ["evil.tgz"]
+    assert [path.name for path in archive.parent.iterdir()] == ["malicious.tgz"]
     assert (tmp_path / "secret").read_text() == "mine"
 
 
-def test_what_a_killed_process_unpacked_is_removed(dataset: Path, tmp_path: Path) -> None:
+def test_files_of_a_killed_unpacking_are_removed(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / ".unpacking-abc" / "jpg").mkdir(parents=True)
     with tarfile.open(tmp_path / "images.tgz", "w:gz") as tar:
         tar.add(dataset / "flowers-102" / "jpg", "jpg")
@@ -215,16 +210,16 @@ def test_what_a_killed_process_unpacked_is_removed(dataset: Path, tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"images.tgz", "jpg"}
 
 
-def test_a_full_disk_does_not_speak_against_the_archive(
+def test_full_disk_is_not_reported_as_a_damaged_archive(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tarfile.open(tmp_path / "images.tgz", "w:gz") as tar:
         tar.add(dataset / "flowers-102" / "jpg", "jpg")
 
-    def full(*_: object, **__: object) -> None:
+    def raise_disk_full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(tarfile, "copyfileobj", full)
+    monkeypatch.setattr(tarfile, "copyfileobj", raise_disk_full)
     with pytest.raises(DataError, match="No space left") as caught:
         download.unpack_images(tmp_path / "images.tgz", tmp_path)
     assert "delete" not in str(caught.value)
@@ -234,8 +229,8 @@ def test_a_full_disk_does_not_speak_against_the_archive(
         download.unpack_images(tmp_path / "cut.tgz", tmp_path)
 
 
-def test_weights_that_are_there_need_no_lock_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a folder that is read-only."""
+def test_existing_weights_need_no_lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So they may be in a read-only folder."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     content = b"weights" * 1000
     name = f"resnet50-{hashlib.sha256(content).hexdigest()[:8]}.pth"

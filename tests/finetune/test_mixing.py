@@ -19,10 +19,10 @@ SHAPES = {"images": (16, 16, 3), "maps": (3, 16, 16), "features": (7,)}
     mixup=st.sampled_from([0.0, 0.2, 1.0]),
     cutmix=st.sampled_from([0.0, 1.0]),
 )
-def test_inputs_and_targets_are_mixed_in_the_same_shares(
+def test_inputs_and_targets_are_mixed_with_the_same_weights(
     kind: str, count: int, step: int, mixup: float, cutmix: float
 ) -> None:
-    """Each input is its own class's number all over, so its mean says what it was mixed from."""
+    """Every value of an input is the number of its class, so the mean of a mixed input follows from its targets."""
     labels = torch.arange(count)
     plain = labels.view(-1, *[1] * len(SHAPES[kind])).expand(-1, *SHAPES[kind])
     inputs = plain.to(torch.uint8).contiguous() if kind == "images" else plain.float().contiguous()
@@ -35,8 +35,8 @@ def test_inputs_and_targets_are_mixed_in_the_same_shares(
 
 
 @pytest.mark.parametrize("cutmix", [0.0, 1.0])
-def test_pairs_mix_the_same_wherever_they_are(cutmix: float) -> None:
-    """What lets a batch be shared out over processes."""
+def test_result_for_a_pair_does_not_depend_on_its_batch(cutmix: float) -> None:
+    """Therefore several processes can divide a batch."""
     recipe = Recipe(mixup=0.4, cutmix=cutmix)
     inputs, labels = torch.randn(8, 3, 6, 6), torch.arange(8)
     whole = mix(inputs, labels, recipe, 8, 5)

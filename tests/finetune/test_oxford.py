@@ -1,6 +1,7 @@
-"""Oxford's layout on disk, whole and broken."""
+"""Oxford's layout on disk, complete and damaged."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ from tests.samples.drawn_flowers import draw_dataset
 
 @pytest.fixture
 def copy(dataset: Path, tmp_path: Path) -> Path:
-    """A copy of the drawn data set's folder that a test may break."""
+    """A copy of the drawn data set's folder, which a test may damage."""
     shutil.copytree(dataset, tmp_path / "copy")
     return tmp_path / "copy" / "flowers-102"
 
 
-def test_the_splits_are_what_the_files_say(dataset: Path) -> None:
+def test_splits_follow_the_files(dataset: Path) -> None:
     train, val, test = (read_split(dataset, name) for name in ("train", "val", "test"))
     assert (len(train), len(val), len(test)) == (24, 12, 12)
     assert train.classes == CLASSES[:4]
@@ -29,7 +30,7 @@ def test_the_splits_are_what_the_files_say(dataset: Path) -> None:
     assert not set(train.paths) & set(val.paths) | set(val.paths) & set(test.paths)
 
 
-def test_three_files_say_the_same_as_one(dataset: Path, tmp_path: Path) -> None:
+def test_three_split_files_are_equivalent_to_one(dataset: Path, tmp_path: Path) -> None:
     other = draw_dataset(tmp_path, three_files=True)
     for name in ("train", "val", "test"):
         one, three = read_split(dataset, name), read_split(other / "flowers-102", name)
@@ -38,12 +39,12 @@ def test_three_files_say_the_same_as_one(dataset: Path, tmp_path: Path) -> None:
         assert one.digest() == three.digest()
 
 
-def test_there_are_102_names() -> None:
+def test_there_are_102_species() -> None:
     assert len(set(CLASSES)) == 102
     assert (CLASSES[0], CLASSES[-1]) == ("pink primrose", "blackberry lily")
 
 
-def test_missing_images_are_an_error_unless_declared(copy: Path) -> None:
+def test_missing_images_are_an_error_unless_a_sample_is_declared(copy: Path) -> None:
     test = read_split(copy, "test")
     for path in test.paths[4:]:
         path.unlink()
@@ -55,7 +56,7 @@ def test_missing_images_are_an_error_unless_declared(copy: Path) -> None:
     assert sample.describe() == "test (4 of 12 images)"
 
 
-def test_the_digest_changes_with_any_image(copy: Path) -> None:
+def test_digest_changes_with_every_image(copy: Path) -> None:
     split = read_split(copy, "val")
     before = split.digest()
     content = bytearray(split.paths[3].read_bytes())
@@ -64,17 +65,17 @@ def test_the_digest_changes_with_any_image(copy: Path) -> None:
     assert split.digest() != before
 
 
-def test_a_part_of_a_split_covers_its_classes(dataset: Path) -> None:
+def test_part_of_a_split_covers_its_classes(dataset: Path) -> None:
     part = read_split(dataset, "train").head(4)
     assert sorted(part.labels) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
-    ("break_it", "words"),
+    ("damage", "message"),
     [
         (lambda f: (f / "imagelabels.mat").unlink(), "no Oxford 102 Flowers here"),
         (lambda f: (f / "imagelabels.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(500)), "not a readable .mat"),
-        (lambda f: (f / "imagelabels.mat").write_bytes(bytes(2 * 1024**2)), "larger"),
+        (lambda f: (f / "imagelabels.mat").write_bytes(bytes(2 * 1024**2)), "much larger"),
         (lambda f: savemat(f / "imagelabels.mat", {"labels": [[1, 2, 103]]}), "labels must be 1 to 102"),
         (lambda f: savemat(f / "imagelabels.mat", {"labels": [[0, 1, 2]]}), "labels must be 1 to 102"),
         (lambda f: savemat(f / "imagelabels.mat", {"labels": [[1.5, 2]]}), "whole numbers"),
@@ -92,8 +93,8 @@ def test_a_part_of_a_split_covers_its_classes(dataset: Path) -> None:
     ],
     ids=range(14),
 )
-def test_a_broken_data_set_is_refused_in_words(break_it, words: str, copy: Path) -> None:  # type: ignore[no-untyped-def]
-    break_it(copy)
-    with pytest.raises(DataError, match=words) as caught:
+def test_damaged_data_set_is_rejected(damage: Callable[[Path], object], message: str, copy: Path) -> None:
+    damage(copy)
+    with pytest.raises(DataError, match=message) as caught:
         read_split(copy, "test")
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Views past the frozen stages: computed once, and the same as if computed every time."""
+"""Training batches: stored features are those that would be computed again."""
 
 from dataclasses import replace
 from itertools import chain
@@ -9,16 +9,19 @@ import pytest
 import torch
 
 from finetune.batches.array_store import ArrayStore
-from finetune.batches.augmentation import epoch_order
-from finetune.batches.feature_cache import cache_folder
+from finetune.batches.augmentation import TrainingPhotos, epoch_order
 from finetune.batches.training_batches import TrainingBatches, batches_by_phase
 from finetune.data.dataset import read_split
 from finetune.network.photo_network import PhotoNetwork, set_trainable
 from finetune.network.pretrained import load_pretrained
 from finetune.recipe import Recipe
 from finetune.run.hardware import Hardware
+from finetune.run.output_folder import cache_folder
 from finetune.run.training_run import TrainingRun
 from runtime.photos.preprocessing import Preprocessing
+
+pytestmark = pytest.mark.usefixtures("small_network")
+CACHE_BYTES = 1024**3
 
 
 def make_run(dataset: Path, output: Path, recipe: Recipe, precision: str, cache_bytes: int) -> TrainingRun:
@@ -36,71 +39,78 @@ def make_run(dataset: Path, output: Path, recipe: Recipe, precision: str, cache_
     )
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("freeze", [0, 3, 5])
-def test_kept_views_are_those_that_were_computed(
-    dataset: Path, weights: Path, tmp_path: Path, freeze: int, precision: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = Recipe(size=64, batch_size=8, echo=2, freeze=freeze)
+def pretrained_network(weights: Path, freeze: int) -> PhotoNetwork:
     network = PhotoNetwork(4)
     load_pretrained(network, weights)
     set_trainable(network, freeze)
-    kept = TrainingBatches(make_run(dataset, tmp_path, recipe, precision, 1024**3), recipe, network)
-    every_time = TrainingBatches(make_run(dataset, tmp_path, recipe, precision, 0), recipe, network)
+    return network
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("freeze", [0, 3, 5])
+def test_stored_features_equal_computed_ones(
+    dataset: Path, small_weights: Path, tmp_path: Path, freeze: int, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(size=64, batch_size=8, echo=2, freeze=freeze)
+    network = pretrained_network(small_weights, freeze)
+    with_store = TrainingBatches(make_run(dataset, tmp_path, recipe, precision, CACHE_BYTES), recipe, network)
+    without_store = TrainingBatches(make_run(dataset, tmp_path, recipe, precision, 0), recipe, network)
     computed: list[int] = []
     compute = TrainingBatches._compute
 
-    def counted(self: TrainingBatches, loaded: object, indices: list[int], epoch: int) -> object:
+    def count_computed(self: TrainingBatches, loaded: Any, indices: list[int], epoch: int) -> Any:
         computed.append(len(indices))
-        return compute(self, loaded, indices, epoch)  # type: ignore[arg-type]
+        return compute(self, loaded, indices, epoch)
 
     for epoch in range(3):
-        expected = list(every_time.epoch(epoch))
+        expected = list(without_store.epoch(epoch))
         with monkeypatch.context() as context:
-            context.setattr(TrainingBatches, "_compute", counted)
-            found = list(kept.epoch(epoch))
-        for (inputs, labels), (others, other_labels) in zip(found, expected, strict=True):
-            assert inputs.dtype == others.dtype
-            assert torch.allclose(inputs.float(), others.float(), rtol=1e-2, atol=1e-2)
-            assert torch.equal(labels, other_labels)
+            context.setattr(TrainingBatches, "_compute", count_computed)
+            actual = list(with_store.epoch(epoch))
+        for (inputs, labels), (expected_inputs, expected_labels) in zip(actual, expected, strict=True):
+            assert inputs.dtype == expected_inputs.dtype
+            assert torch.allclose(inputs.float(), expected_inputs.float(), rtol=1e-2, atol=1e-2)
+            assert torch.equal(labels, expected_labels)
             if 0 < freeze < 5:
                 assert inputs.is_contiguous(memory_format=torch.channels_last)
+    # All photographs in the first epoch, and half of them, with a new view, in each of the others.
     assert sum(computed) == 24 + 12 + 12
 
 
-def test_a_view_serves_several_epochs_in_windows_of_its_own(dataset: Path, tmp_path: Path) -> None:
+def test_view_is_used_in_several_epochs_with_different_windows(dataset: Path, tmp_path: Path) -> None:
     recipe = Recipe(size=64, batch_size=24, echo=3, freeze=0)
-    views = TrainingBatches(make_run(dataset, tmp_path, recipe, "fp32", 1024**3), recipe, PhotoNetwork(4))
-    seen = {}
+    batches = TrainingBatches(make_run(dataset, tmp_path, recipe, "fp32", CACHE_BYTES), recipe, PhotoNetwork(4))
+    windows = {}
     for epoch in range(6):
-        (inputs, _), (order,) = next(views.epoch(epoch)), epoch_order(24, recipe, epoch)
+        (inputs, _), (order,) = next(batches.epoch(epoch)), epoch_order(24, recipe, epoch)
         assert inputs.shape == (24, 64, 64, 3)
-        seen[epoch] = {index: inputs[order.index(index)] for index in (0, 3)}
-    assert [recipe.view(epoch, 0) for epoch in range(6)] == [0, 0, 0, 1, 1, 1]
-    assert len({inputs[0].numpy().tobytes() for inputs in seen.values()}) == 6
+        windows[epoch] = inputs[order.index(0)].numpy().tobytes()
+    assert [recipe.view_number(epoch, 0) for epoch in range(6)] == [0, 0, 0, 1, 1, 1]
+    assert len(set(windows.values())) == 6
 
 
-def test_a_run_broken_off_in_an_epoch_computes_what_is_left_as_it_would_have(
-    dataset: Path, weights: Path, tmp_path: Path
+def test_interrupted_epoch_computes_the_same_features_when_resumed(
+    dataset: Path, small_weights: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe(size=64, batch_size=8, echo=2, freeze=2)
-    network = PhotoNetwork(4)
-    load_pretrained(network, weights)
-    set_trainable(network, 2)
-    whole = TrainingBatches(make_run(dataset, tmp_path / "whole", recipe, "bf16", 1024**3), recipe, network)
-    broken = TrainingBatches(make_run(dataset, tmp_path / "broken", recipe, "bf16", 1024**3), recipe, network)
-    for views in (whole, broken):
-        list(views.epoch(0))
-    next(broken.epoch(1))
-    (data,) = cache_folder(make_run(dataset, tmp_path / "broken", recipe, "bf16", 0)).glob("views-*.data")
-    with data.open("r+b") as file:  # one slot half-written
+    network = pretrained_network(small_weights, 2)
+
+    def make_batches(name: str) -> TrainingBatches:
+        return TrainingBatches(make_run(dataset, tmp_path / name, recipe, "bf16", CACHE_BYTES), recipe, network)
+
+    complete, interrupted = make_batches("complete"), make_batches("interrupted")
+    for batches in (complete, interrupted):
+        list(batches.epoch(0))
+    next(interrupted.epoch(1))
+    (data,) = (tmp_path / "interrupted" / "cache").glob("views-*.data")
+    with data.open("r+b") as file:  # one slot is half-written
         file.write(b"\xff" * 64)
-    again = TrainingBatches(make_run(dataset, tmp_path / "broken", recipe, "bf16", 1024**3), recipe, network)
-    for (inputs, _), (expected, _) in zip(again.epoch(1), whole.epoch(1), strict=True):
+    resumed = make_batches("interrupted")
+    for (inputs, _), (expected, _) in zip(resumed.epoch(1), complete.epoch(1), strict=True):
         assert torch.equal(inputs, expected)
 
 
-def test_an_epoch_has_every_photograph_once(tmp_path: Path) -> None:
+def test_epoch_has_every_photograph_once() -> None:
     recipe = Recipe(batch_size=8)
     assert sorted(chain(*epoch_order(24, recipe, 3))) == list(range(24))
     assert len(list(chain(*epoch_order(25, recipe, 3)))) == 24
@@ -108,30 +118,39 @@ def test_an_epoch_has_every_photograph_once(tmp_path: Path) -> None:
     assert epoch_order(24, recipe, 1) != epoch_order(24, replace(recipe, seed=1), 1)
 
 
-def test_the_default_gigabytes_hold_oxfords_photographs_in_both_phases(
+def test_augmentation_depends_only_on_seed_view_and_index(dataset: Path) -> None:
+    photos = TrainingPhotos(read_split(dataset, "train"), Recipe(size=64))
+    first = photos[3, 5][0]
+    torch.manual_seed(99)
+    assert torch.equal(photos[3, 5][0], first)
+    assert not torch.equal(photos[4, 5][0], first)
+    assert (first.shape, first.dtype) == ((64, 64, 3), torch.uint8)
+
+
+def test_default_cache_size_fits_oxfords_photographs_in_both_phases(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The files are sparse: nothing of their length is written here."""
-    rooms: dict[str, int] = {}
+    """The files are sparse, so this test does not write gigabytes."""
+    slots: dict[str, int] = {}
     create = ArrayStore.__init__
 
-    def noted(self: ArrayStore, folder: Path, name: str, **arguments: Any) -> None:
+    def create_for_oxford(self: ArrayStore, folder: Path, name: str, **arguments: Any) -> None:
         create(self, folder, name, **{**arguments, "slots": 1020})
-        rooms[name] = self.slots
+        slots[name] = self.slots
 
-    monkeypatch.setattr(ArrayStore, "__init__", noted)
+    monkeypatch.setattr(ArrayStore, "__init__", create_for_oxford)
     recipe = Recipe()
     run = make_run(dataset, tmp_path, recipe, "bf16", 4 * 1024**3)
-    assert set(batches_by_phase(run, PhotoNetwork(4))) == {recipe.phase(0), recipe.phase(recipe.epochs - 1)}
-    assert rooms == {"photographs-176": 1020, "photographs-224": 1020, "views-main": 0, "views-final": 0}
+    assert set(batches_by_phase(run, PhotoNetwork(4))) == {recipe.for_epoch(0), recipe.for_epoch(recipe.epochs - 1)}
+    assert slots == {"photographs-176": 1020, "photographs-224": 1020, "views-main": 0, "views-final": 0}
 
 
-def test_two_phases_of_one_size_keep_each_their_views(dataset: Path, tmp_path: Path) -> None:
+def test_phases_of_one_size_share_photographs_but_not_views(dataset: Path, tmp_path: Path) -> None:
     recipe = Recipe(size=64, final_size=64, batch_size=8, echo=2, freeze=2)
-    run = make_run(dataset, tmp_path, recipe, "fp32", 1024**3)
+    run = make_run(dataset, tmp_path, recipe, "fp32", CACHE_BYTES)
     main, final = batches_by_phase(run, PhotoNetwork(4).eval()).values()
-    for views in (main, final):
-        list(views.epoch(0))
-    for views in (main, final):
-        assert all(views._store.holds(index, recipe.view(0, index)) for index in range(24))
+    for batches in (main, final):
+        list(batches.epoch(0))
+    for batches in (main, final):
+        assert all(batches._store.contains(index, recipe.view_number(0, index)) for index in range(24))
     assert len(list(cache_folder(run).glob("photographs-*.data"))) == 1

@@ -1,51 +1,157 @@
-"""What the documents say is what the files hold."""
+"""The documents: their figures are the reports', their commands and examples work, and their links lead somewhere."""
 
+import ast
 import hashlib
+import importlib
 import json
 import re
+import shlex
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
+import pytest
 
 from export.files.manifest import read_manifest
-from export.quantization.ranges import METHODS
 from runtime import FlowerClassifier
+from runtime.command_line.flower_infer import build_parser
+from runtime.command_line.flower_infer import main as flower_infer
 from runtime.inference.model_file import DEFAULT_MODEL, PREFIX
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-CARD = (DEFAULT_MODEL.parent / "MODEL_CARD.md").read_text()
+CARD = DEFAULT_MODEL.parent / "MODEL_CARD.md"
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    CARD,
+]
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in zip(NAMES, DOCUMENTS, strict=True)}
+PACKAGES = ("finetune", "export", "benchmarks")
+OURS = {*PACKAGES, "runtime", "flower_edge"}
+OTHER_PROGRAMS = {"pip", "npm", "npx", "apt-get", "git", "curl", "jq", "cat", "python3", ".", "source", "eval",
+                  "sha256sum", "pre-commit", "docker", "adb", "cd", "activate-global-python-argcomplete", "node",
+                  "torchrun", "export", "sudo", "systemctl", "tensorboard", "xdg-open"}  # fmt: skip
+"""What the documents start besides this project's commands."""
 
 
-def test_the_readmes_numbers_are_the_reports() -> None:
-    report = (ROOT / "benchmarks" / "report" / "report.md").read_text().splitlines()
-    rows = [line for line in README.splitlines() if line.startswith(("| ONNX", "| PyTorch"))]
-    assert len(rows) == 14
+def blocks(text: str, language: str) -> Iterator[str]:
+    """The code blocks of a language in a Markdown text."""
+    for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.M | re.S):
+        yield match[1]
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Every single command that the console blocks of a text show after ``$``, without redirections."""
+    for block in blocks(text, "console"):
+        joined = block.replace("\\\n", " ")
+        for line in joined.splitlines():
+            if line.startswith("$ "):
+                words = shlex.split(line.removeprefix("$ "), comments=True)
+                command: list[str] = []
+                for word in [*words, "|"]:
+                    if word in ("|", "&&", ">", ";", "<"):
+                        if command:
+                            yield command
+                        command = []
+                        if word == ">":
+                            break
+                    else:
+                        command.append(word)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_are_understood(name: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for command in commands(TEXTS[name]):
+        while "=" in command[0] and not command[0].startswith("-"):
+            command = command[1:]  # a variable of the environment
+        program = Path(command[0]).name
+        if program == "flower-infer":
+            if "--version" not in command:
+                build_parser().parse_args(command[1:])
+        elif program in ("python", "torchrun") and "-m" in command:
+            module, arguments = command[command.index("-m") + 1], command[command.index("-m") + 2 :]
+            package = module.removeprefix("flower_edge.")
+            if package in PACKAGES and "--help" not in arguments:
+                importlib.import_module(f"{package}.command_line").PROGRAM.parse(arguments)
+        elif program == "make":
+            assert {word for word in command[1:] if "=" not in word} <= targets, command
+        else:
+            assert program in OTHER_PROGRAMS, command
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_python_examples_import_what_exists(name: str) -> None:
+    for block in blocks(TEXTS[name], "python"):
+        for node in ast.walk(ast.parse(block)):
+            if (
+                isinstance(node, ast.ImportFrom)
+                and node.module
+                and node.module.partition(".")[0] in (*PACKAGES, "runtime", "flower_edge")
+            ):
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    assert hasattr(module, alias.name), f"{node.module}.{alias.name}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/runtime.md"])
+def test_python_examples_of_the_runtime_run(
+    name: str, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for other in ("rose.jpg", "flower.jpg", "tulip.jpg"):
+        shutil.copy(photo, tmp_path / other)
+    shutil.copy(DEFAULT_MODEL, tmp_path / "my-model.onnx")
+    for block in blocks(TEXTS[name], "python"):
+        exec(compile(block, name, "exec"), {"photos": ["rose.jpg", "missing.jpg"]})  # noqa: S102 (our own examples)
+
+
+def test_the_command_of_the_readme_answers(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (command,) = [command for command in commands(TEXTS["README.md"]) if command[0] == "flower-infer"]
+    assert flower_infer([str(photo) if word == "photo.jpg" else word for word in command[1:]]) == 0
+    assert "photo.jpg" in capsys.readouterr().out
+
+
+def test_the_numbers_of_the_readme_are_the_reports() -> None:
+    report = (ROOT / "benchmarks" / "report" / "report.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in TEXTS["README.md"].splitlines() if line.startswith(("| ONNX", "| PyTorch"))]
+    assert rows
     assert set(rows) <= set(report)
+
+
+def test_the_numbers_of_training_are_the_reports() -> None:
+    *seeds, soup = json.loads((ROOT / "benchmarks/report/training.json").read_text(encoding="utf-8"))["seeds"]
+    text = TEXTS["docs/training.md"]
+    for row in (*seeds, soup):
+        assert f"{100 * row['test']['top1']:.2f}" in text
 
 
 def test_the_report_is_about_the_network_inside() -> None:
     """The file as it was measured: before it was given a threshold, which changes its metadata alone."""
     model = onnx.load(DEFAULT_MODEL)
-    kept = [entry for entry in model.metadata_props if entry.key != PREFIX + "threshold"]
+    remaining = [entry for entry in model.metadata_props if entry.key != PREFIX + "threshold"]
     del model.metadata_props[:]
-    model.metadata_props.extend(kept)
+    model.metadata_props.extend(remaining)
     measured = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    assert measured in (ROOT / "benchmarks/report/report.md").read_text()
-    assert measured in CARD
+    assert measured in (ROOT / "benchmarks/report/report.md").read_text(encoding="utf-8")
+    assert measured in CARD.read_text(encoding="utf-8")
 
 
 def test_the_model_card_describes_the_file_beside_it() -> None:
-    content = DEFAULT_MODEL.read_bytes()
-    assert f"{len(content):,} bytes" in CARD
-    assert hashlib.sha256(content).hexdigest() in CARD
+    card, content = CARD.read_text(encoding="utf-8"), DEFAULT_MODEL.read_bytes()
+    assert f"{len(content):,} bytes" in card
+    assert hashlib.sha256(content).hexdigest() in card
     info = FlowerClassifier(device="cpu").info
-    assert info.training["provenance"]["weights_sha256"] in CARD
-    assert f" {info.training['metrics']['epoch']} epochs, seed {info.training['recipe']['seed']};" in CARD
-    assert f"--temperature {info.temperature}`" in CARD
-    assert f"--threshold {info.threshold}`" in CARD
+    assert info.training["provenance"]["weights_sha256"] in card
+    assert f" {info.training['metrics']['epoch']} epochs, seed {info.training['recipe']['seed']};" in card
+    assert f"--temperature {info.temperature}`" in card
+    assert f"--threshold {info.threshold}`" in card
     for split, figures in info.evaluation.items():
-        row = next(line for line in CARD.splitlines() if line.startswith(f"| {split} "))
+        row = next(line for line in card.splitlines() if line.startswith(f"| {split} "))
         for key in ("top1", "top5", "mean_per_class", "fp32_top1", "agreement_with_fp32"):
             assert f"{figures[key]:.2f}" in row
 
@@ -56,25 +162,18 @@ def test_the_manifest_beside_the_model_inside_names_it() -> None:
     }
 
 
-def test_the_readme_says_what_training_came_to() -> None:
-    *seeds, soup = json.loads((ROOT / "benchmarks/report/training.json").read_text())["seeds"]
-    tests = sorted(f"{100 * row['test']['top1']:.2f}" for row in seeds)
-    assert f"{', '.join(tests[:-1])} and {tests[-1]}; validation" in README
-    mean = sum(row["test"]["top1"] for row in seeds) / len(seeds)
-    assert f"{100 * mean:.1f} % of these" in README
-    assert f"weights {100 * soup['test']['top1']:.1f} %" in README
-    assert f"validation {100 * soup['val']['top1']:.1f})" in README
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_somewhere(name: str) -> None:
+    folder = (ROOT / name).parent
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", TEXTS[name]):
+        assert target.startswith("https://") or (folder / target).exists(), target
 
 
-def test_calibration_takes_as_little_memory_as_the_readme_says() -> None:
-    rows = json.loads((ROOT / "benchmarks/report/calibration.json").read_text())["rows"]
-    gigabytes = re.search(r"validation photographs in slices, in under (\d+) GB of memory", README)
-    assert gigabytes is not None
-    assert {row["method"] for row in rows} >= set(METHODS)
-    assert all(row["peak_bytes"] < int(gigabytes[1]) * 10**9 for row in rows)
-
-
-def test_links_lead_somewhere() -> None:
-    for document, folder in ((README, ROOT), (CARD, DEFAULT_MODEL.parent)):
-        for target in re.findall(r"\]\(([^)#]+)\)", document):
-            assert target.startswith("https://") or (folder / target).exists(), target
+@pytest.mark.parametrize("name", NAMES)
+def test_anchors_are_headings(name: str) -> None:
+    folder = (ROOT / name).parent
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", TEXTS[name]):
+        document = folder / target if target else ROOT / name
+        headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.M)
+        slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert anchor in slugs, f"{target}#{anchor}"

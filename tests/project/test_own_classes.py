@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from export.command_line.main import main as export
+from export.command_line import main as export
 from finetune.command_line import main as finetune
 from finetune.network.checkpoint import load_checkpoint
 from runtime.command_line.flower_infer import main as flower_infer
-from tests.conftest import SHORT
 from tests.finetune.test_class_folders import draw_folders
+from tests.samples.schedule import SHORT
 
 
 def test_folders_go_from_photographs_to_an_answer(

@@ -6,9 +6,9 @@ import onnxruntime
 import pytest
 
 from runtime import DeviceError, FlowerClassifier
-from runtime.command_line.flower_infer import DEVICE_NAMES
 from runtime.inference.cpu_threads import default_threads, physical_cores, processor_time_limit
-from runtime.inference.devices import DEVICES, NAMES, candidate_devices, providers_for
+from runtime.inference.devices import DEVICES
+from runtime.inference.providers import candidate_devices, providers_for
 from tests.samples.tiny_model import save_tiny_model
 
 CPU, CUDA = DEVICES["cpu"].provider, DEVICES["cuda"].provider
@@ -17,10 +17,6 @@ CPU, CUDA = DEVICES["cpu"].provider, DEVICES["cuda"].provider
 def built_for(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """As if the installed onnxruntime had these."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [DEVICES[name].provider for name in names])
-
-
-def test_the_command_knows_the_same_names() -> None:
-    assert DEVICE_NAMES == NAMES
 
 
 def test_auto_tries_the_best_first_and_the_processor_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +50,7 @@ def test_a_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         pytest.skip("there is a GPU")
     built_for(monkeypatch, "cuda", "cpu")
     classifier = FlowerClassifier(model)
-    assert (classifier.device, classifier.passed_over) == ("cpu", ("cuda",))
+    assert (classifier.device, classifier.failed_devices) == ("cpu", ("cuda",))
     with pytest.raises(DeviceError, match="could not be started"):
         FlowerClassifier(model, device="cuda")
 

@@ -250,7 +250,7 @@ def test_help_and_version_load_no_library() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def heed_interrupts() -> None:
+def enable_keyboard_interrupt() -> None:
     """In a child: tests that were started in the background ignore Ctrl-C, and so would it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -273,7 +273,7 @@ runpy.run_module("runtime", run_name="__main__")
 )
 def test_ctrl_c_while_it_starts(moment: str, model: str, red: Path) -> None:
     command = [sys.executable, "-c", INTERRUPTED_AT_IMPORT, moment, "--model", model, str(red)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, preexec_fn=heed_interrupts)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, preexec_fn=enable_keyboard_interrupt)
     assert result.returncode in (130, -signal.SIGINT)
     assert (result.stdout, result.stderr) == (b"", b"")
 
@@ -282,7 +282,7 @@ def test_ctrl_c_keeps_the_answers_so_far(model: str, red: Path) -> None:
     command = [sys.executable, "-m", "runtime", "--model", model, "--json", *[str(red)] * 5000]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # Unbuffered: communicate() does not know of what readline() has read beyond the line.
-    with subprocess.Popen(command, cwd=ROOT, bufsize=0, **pipes, preexec_fn=heed_interrupts) as process:
+    with subprocess.Popen(command, cwd=ROOT, bufsize=0, **pipes, preexec_fn=enable_keyboard_interrupt) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)

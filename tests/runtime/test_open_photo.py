@@ -108,8 +108,8 @@ def test_every_way_to_give_a_photo(photo: Path) -> None:
 
 def test_large_jpeg_is_decoded_at_reduced_scale() -> None:
     content = encoded(Image.new("RGB", (1600, 1200), RED), "JPEG")
-    assert open_photo(content, least_side=300).size == (400, 300)
-    assert open_photo(content, least_side=301).size == (800, 600)
+    assert open_photo(content, min_side=300).size == (400, 300)
+    assert open_photo(content, min_side=301).size == (800, 600)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])

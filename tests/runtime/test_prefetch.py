@@ -12,9 +12,9 @@ from runtime.errors import FlowerError, PhotoError
 from runtime.photos.prefetch import PrefetchDecoder
 
 
-def taken(ahead: PrefetchDecoder[int, int], limit: int = 3) -> list[tuple[int, object]]:
+def taken(decoder: PrefetchDecoder[int, int], limit: int = 3) -> list[tuple[int, object]]:
     found = []
-    while part := ahead.take(limit):
+    while part := decoder.next_batch(limit):
         assert len(part) <= limit
         found += part
     return found
@@ -22,11 +22,11 @@ def taken(ahead: PrefetchDecoder[int, int], limit: int = 3) -> list[tuple[int, o
 
 @settings(max_examples=50)
 @given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 9), st.integers(1, 5), st.booleans())
-def test_results_keep_their_order(count: int, threads: int, depth: int, limit: int, in_turns: bool) -> None:
-    ahead = PrefetchDecoder(
-        range(count), lambda number: number * number, threads=threads, depth=depth, in_turns=in_turns
+def test_results_keep_their_order(count: int, threads: int, depth: int, limit: int, alternate: bool) -> None:
+    decoder = PrefetchDecoder(
+        range(count), lambda number: number * number, threads=threads, depth=depth, alternate=alternate
     )
-    assert taken(ahead, limit) == [(number, number * number) for number in range(count)]
+    assert taken(decoder, limit) == [(number, number * number) for number in range(count)]
 
 
 def test_an_endless_source_is_not_run_ahead_of_by_more_than_the_depth() -> None:
@@ -40,31 +40,33 @@ def test_an_endless_source_is_not_run_ahead_of_by_more_than_the_depth() -> None:
                 enough.set()
             yield number
 
-    ahead = PrefetchDecoder(source(), lambda number: number, threads=3, depth=5)
+    decoder = PrefetchDecoder(source(), lambda number: number, threads=3, depth=5)
     assert enough.wait(10)
-    assert ahead.take(1) == [(0, 0)]
-    ahead.close()
-    for thread in ahead._threads:
+    assert decoder.next_batch(1) == [(0, 0)]
+    decoder.close()
+    for thread in decoder._threads:
         thread.join(10)
     assert len(asked) <= 6
 
 
 def test_in_turns_nothing_is_begun_while_results_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.photos.prefetch.PATIENCE", 60)  # a busy machine must not look like a source that waits
+    monkeypatch.setattr(
+        "runtime.photos.prefetch.SOURCE_TIMEOUT_S", 60
+    )  # a busy machine must not look like a source that waits
     asked: list[int] = []
     source = (asked.append(number) or number for number in itertools.count())
-    ahead = PrefetchDecoder(source, lambda number: number, threads=3, depth=4, in_turns=True)
+    decoder = PrefetchDecoder(source, lambda number: number, threads=3, depth=4, alternate=True)
     begun = []
     for limit in (2, 1, 1, 2):
-        found = ahead.take(limit)
+        found = decoder.next_batch(limit)
         assert len(found) == limit
         begun.append(len(asked))
-    ahead.close()
+    decoder.close()
     assert begun == [4, 4, 4, 8]
 
 
-@pytest.mark.parametrize("in_turns", [False, True])
-def test_what_is_ready_is_taken_while_the_source_waits(in_turns: bool) -> None:
+@pytest.mark.parametrize("alternate", [False, True])
+def test_what_is_ready_is_taken_while_the_source_waits(alternate: bool) -> None:
     more = threading.Event()
 
     def source() -> Iterator[int]:
@@ -72,11 +74,11 @@ def test_what_is_ready_is_taken_while_the_source_waits(in_turns: bool) -> None:
         more.wait(10)
         yield 2
 
-    ahead = PrefetchDecoder(source(), lambda number: number, threads=2, depth=8, in_turns=in_turns)
-    assert ahead.take(8) == [(1, 1)]
+    decoder = PrefetchDecoder(source(), lambda number: number, threads=2, depth=8, alternate=alternate)
+    assert decoder.next_batch(8) == [(1, 1)]
     more.set()
-    assert ahead.take(8) == [(2, 2)]
-    assert ahead.take(8) == []
+    assert decoder.next_batch(8) == [(2, 2)]
+    assert decoder.next_batch(8) == []
 
 
 def test_errors_of_photos_keep_their_place_and_others_end_it() -> None:
@@ -87,12 +89,12 @@ def test_errors_of_photos_keep_their_place_and_others_end_it() -> None:
             raise ZeroDivisionError
         return number
 
-    ahead = PrefetchDecoder(range(9), decode, threads=2, depth=4)
+    decoder = PrefetchDecoder(range(9), decode, threads=2, depth=4)
     found: list[tuple[int, int | FlowerError]] = []
     while len(found) < 3:
-        found += ahead.take(2)
+        found += decoder.next_batch(2)
     with pytest.raises(ZeroDivisionError):
-        ahead.take(2)
+        decoder.next_batch(2)
     assert [number for number, _ in found] == [0, 1, 2]
     assert isinstance(found[1][1], PhotoError)
 
@@ -102,7 +104,7 @@ def test_an_error_of_the_source_comes_after_what_it_gave() -> None:
         yield 1
         raise KeyError("camera")
 
-    ahead = PrefetchDecoder(source(), lambda number: number, threads=2, depth=4)
-    assert ahead.take(4) == [(1, 1)]
+    decoder = PrefetchDecoder(source(), lambda number: number, threads=2, depth=4)
+    assert decoder.next_batch(4) == [(1, 1)]
     with pytest.raises(KeyError):
-        ahead.take(4)
+        decoder.next_batch(4)

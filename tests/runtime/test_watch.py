@@ -18,7 +18,7 @@ from PIL import Image
 from runtime import FlowerClassifier, FlowerError, ModelError
 from runtime.watching.answer_log import DEFAULT_LOG_NAME, AnswerLog, FileVersion, open_answer_log
 from runtime.watching.watch import watch
-from tests.runtime.test_flower_infer import heed_interrupts
+from tests.runtime.test_flower_infer import enable_keyboard_interrupt
 from tests.samples.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -114,7 +114,7 @@ def test_a_line_that_was_cut_off_is_written_anew(
     line = (folder / DEFAULT_LOG_NAME).read_bytes()
     (folder / DEFAULT_LOG_NAME).write_bytes(line + line[: len(line) // 2])
     with open_answer_log(folder / DEFAULT_LOG_NAME) as answers:
-        assert list(answers.known) == [str(folder / "a.png")]
+        assert list(answers.answered) == [str(folder / "a.png")]
     assert (folder / DEFAULT_LOG_NAME).read_bytes() == line
 
 
@@ -186,7 +186,7 @@ def test_the_command_goes_on_after_being_killed(classifier: FlowerClassifier, fo
     for turn, ending in enumerate((signal.SIGKILL, signal.SIGINT), 1):
         shutil.copy(tmp_path / "red.png", folder / f"{turn}.png")
         with subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=enable_keyboard_interrupt
         ) as process:
             try:
                 assert answered(turn)

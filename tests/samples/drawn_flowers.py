@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy.io import savemat
 
 COLOURS = ("crimson", "gold", "orchid", "white", "darkorange", "slateblue", "hotpink", "khaki")
 
@@ -31,6 +30,8 @@ def draw_dataset(
         side: shorter side of the pictures, pixels.
         three_files: write ``trnid.mat``, ``valid.mat`` and ``tstid.mat`` instead of ``setid.mat``.
     """
+    from scipy.io import savemat
+
     folder = root / "flowers-102"
     (folder / "jpg").mkdir(parents=True)
     random = np.random.default_rng(0)

@@ -1,36 +1,46 @@
-"""Web bundles for tests: of a tiny model, with the real onnxruntime-web, and a server for them."""
+"""Web bundles for tests: a bundle of a tiny model, with or without the real onnxruntime-web, and a server for it."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from export.web import onnxruntime_web
-from export.web.bundle import build_web_bundle
+from export.web import bundle
+from export.web.errors import NpmError
+from export.web.onnxruntime_web import FILES, find_archive
 from export.web.server import BundleServer
 from tests.samples.tiny_model import save_tiny_model
 
+HOSTILE_NAME = "<img src=x onerror=alert(1)>"
+CLASSES = ("red", HOSTILE_NAME, "blue")
+
 
 def web_archive() -> Path:
-    """onnxruntime-web's archive; the test is skipped where it cannot be had."""
+    """Return onnxruntime-web's archive, or skip the test if npm cannot download it."""
     try:
-        return onnxruntime_web.archive()
-    except onnxruntime_web.NpmError as error:
+        return find_archive()
+    except NpmError as error:
         pytest.skip(f"no onnxruntime-web: {error}")
 
 
-def tiny_site(folder: Path, **changes: object) -> Path:
-    """A bundle of the tiny model, its metadata changed by ``changes``, at ``folder``."""
-    archive = web_archive()
-    model = save_tiny_model(folder.parent / f"{folder.name}.onnx", **changes)
-    return build_web_bundle(model, folder, archive=archive).folder
+def use_small_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a few bytes in the place of onnxruntime-web: such a bundle is made in a moment, but no browser can run it."""
+    monkeypatch.setattr(bundle, "find_archive", lambda archive: Path("no archive"))
+    monkeypatch.setattr(bundle, "read_archive", lambda path: {name: name.encode() for name in FILES})
+
+
+def build_tiny_site(folder: Path, archive: Path | None = None, **metadata: Any) -> Path:
+    """Make a bundle of the tiny model with other ``metadata`` at ``folder``; the model is beside it."""
+    model = save_tiny_model(folder.parent / f"{folder.name}.onnx", **metadata)
+    return bundle.build_web_bundle(model, folder, archive=archive).folder
 
 
 @contextmanager
-def served(folder: Path, *, port: int = 0, isolated: bool = True) -> Iterator[BundleServer]:
-    """A server of ``folder``, until the context ends."""
+def run_server(folder: Path, *, port: int = 0, isolated: bool = True) -> Iterator[BundleServer]:
+    """Serve ``folder`` until the context ends."""
     server = BundleServer(folder, port, isolated=isolated)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -1,48 +1,55 @@
-// The page: takes a photo, shows what the classifier says of it.
+// The page: takes a photo and shows the classifier's answer.
 
 import { Classifier, missingFeatures } from "./classifier.js";
-import { PhotoError, refuseHuge } from "./photo.js";
+import { PhotoError, rejectHugePhoto } from "./photo.js";
+import { fillTexts, language, texts } from "./texts.js";
 
 const element = (id) => document.getElementById(id);
-const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 0 });
-const seconds = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+const wholePercent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
+const oneDecimal = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const twoDecimals = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const wholeNumber = new Intl.NumberFormat(language);
+const megabytes = (bytes) => oneDecimal.format(bytes / 1e6);
 
 let classifier;
 let ready = false;
-let newest; // The file that was chosen last: answers about others come too late.
+let newest; // The file that was chosen last. Answers about earlier files are not shown.
 
 start();
 
 function start() {
+  fillTexts(document);
   const missing = missingFeatures();
   if (missing.length > 0) {
-    giveUp(
-      `This browser cannot run the model (it has no ${missing.join(", ")}). ` +
-        "Chrome or Edge 91, Firefox 114, Safari 16.4, or anything newer can.",
-    );
+    disable(texts.missingFeatures(missing));
     return;
   }
-  setStatus("Loading the model …");
-  classifier = new Classifier({ onProgress: showProgress, onPreparing: showPreparing, onReady: showReady, onBroken: showBroken });
-  takePhotos();
+  setStatus(texts.loading);
+  classifier = new Classifier({
+    onProgress: showProgress,
+    onPreparing: showPreparing,
+    onReady: showReady,
+    onFailure: (reason) => disable(texts.modelNotLoaded(reason)),
+  });
+  listenForPhotos();
   showFacts();
   navigator.serviceWorker?.register("service-worker.js", { updateViaCache: "none" }).catch(() => {
-    // Without one (it needs https or localhost), all works but for opening the page without a network.
+    // A service worker needs https or localhost. Without one the page works, but needs the network each time.
   });
 }
 
-function takePhotos() {
+/** Listen for the three ways to give a photo: the button, paste, and drag and drop. */
+function listenForPhotos() {
   const input = element("file");
   input.addEventListener("change", () => {
-    take(input.files[0]);
-    input.value = ""; // So that the same photo can be chosen again.
+    classify(input.files[0]);
+    input.value = ""; // Otherwise choosing the same photo again would be no change.
   });
   document.addEventListener("paste", (event) => {
     const [file] = event.clipboardData?.files ?? [];
     if (file) {
       event.preventDefault();
-      take(file);
+      classify(file);
     }
   });
   document.addEventListener("dragover", (event) => {
@@ -57,22 +64,23 @@ function takePhotos() {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dragging");
-    take(event.dataTransfer?.files[0]);
+    classify(event.dataTransfer?.files[0]);
   });
 }
 
-async function take(file) {
+/** Show the photo and then its answer. `file` is undefined if the file chooser was closed or text was dropped. */
+async function classify(file) {
   if (!file) {
-    return; // The chooser was closed, or text was dropped.
+    return;
   }
   newest = file;
   clearAnswer();
   document.body.dataset.state = "busy";
   if (ready) {
-    setStatus("Looking …");
+    setStatus(texts.classifying);
   }
   try {
-    await preview(file);
+    await showPreview(file);
     const answer = await classifier.classify(file);
     if (file === newest) {
       showAnswer(answer);
@@ -84,37 +92,37 @@ async function take(file) {
   }
 }
 
-/** Show the photo. Its size is known before all of it is decoded, so that a huge one is refused here. */
-async function preview(file) {
+/** Show the photo. The browser knows its size before it decodes all of it, so a huge photo is rejected here. */
+async function showPreview(file) {
   const photo = element("photo");
   URL.revokeObjectURL(photo.src);
   photo.src = URL.createObjectURL(file);
-  const shown = await new Promise((resolve) => {
+  const decodable = await new Promise((resolve) => {
     photo.onload = () => resolve(true);
-    photo.onerror = () => resolve(false); // The classifier says what is wrong with it.
+    photo.onerror = () => resolve(false); // The classifier then reports what is wrong with the file.
   });
   if (file !== newest) {
     return;
   }
-  if (shown) {
-    refuseHuge(photo.naturalWidth, photo.naturalHeight);
+  if (decodable) {
+    rejectHugePhoto(photo.naturalWidth, photo.naturalHeight);
   }
-  photo.hidden = !shown;
-  element("invitation").hidden = shown;
+  photo.hidden = !decodable;
+  element("invitation").hidden = decodable;
 }
 
 function showProgress(loaded, total) {
   const progress = element("progress");
   progress.hidden = false;
   progress.value = loaded / total;
-  // Beside the bar and not in the live region: a screen reader would read every number.
-  element("timing").textContent = `${megabytes(loaded)} of ${megabytes(total)} MB`;
+  // Not in the status line: that is a live region, and a screen reader would read every number.
+  element("timing").textContent = texts.progress(megabytes(loaded), megabytes(total));
 }
 
 function showPreparing() {
   element("progress").removeAttribute("value");
   element("timing").textContent = "";
-  setStatus("Preparing the model …");
+  setStatus(texts.preparing);
 }
 
 function showReady({ threads, kept, milliseconds }) {
@@ -122,17 +130,17 @@ function showReady({ threads, kept, milliseconds }) {
   element("progress").hidden = true;
   document.body.dataset.threads = threads;
   document.body.dataset.readyMilliseconds = milliseconds;
-  setStatus(document.body.dataset.state === "busy" ? "Looking …" : "");
+  setStatus(document.body.dataset.state === "busy" ? texts.classifying : "");
   showOffline(kept);
 }
 
 async function showOffline(kept) {
   if (kept && navigator.serviceWorker) {
     await navigator.serviceWorker.ready;
-    element("offline").textContent = "Works without a network.";
+    element("offline").textContent = texts.worksOffline;
     document.body.dataset.offline = "yes";
   } else {
-    element("offline").textContent = "Needs the network each time.";
+    element("offline").textContent = texts.needsNetwork;
     document.body.dataset.offline = "no";
   }
 }
@@ -140,27 +148,27 @@ async function showOffline(kept) {
 function showAnswer({ candidates, uncertain, milliseconds }) {
   const [best] = candidates;
   const heading = document.createElement("h2");
-  heading.textContent = uncertain ? "Not sure" : best.label;
+  heading.textContent = uncertain ? texts.notSure : best.label;
   const verdict = [heading];
   if (uncertain) {
     const note = document.createElement("p");
-    note.textContent = "Perhaps no flower, or none that the model knows. Try again with one flower, closer. The best guesses:";
+    note.textContent = texts.notSureAdvice;
     verdict.push(note);
   }
   element("verdict").replaceChildren(...verdict);
-  element("candidates").replaceChildren(...candidates.map(asItem));
+  element("candidates").replaceChildren(...candidates.map(createListItem));
   element("candidates").hidden = false;
-  element("timing").textContent = `${seconds.format(milliseconds / 1000)} s on this device`;
+  element("timing").textContent = texts.duration(twoDecimals.format(milliseconds / 1000));
   setStatus("");
   document.body.dataset.milliseconds = milliseconds;
   document.body.dataset.state = "answered";
 }
 
-// Class names come from a model file, which may come from anywhere: they are text, and never markup.
-function asItem({ label, probability }) {
+// Class names come from a model file, which is not trusted: they are inserted as text, never as markup.
+function createListItem({ label, probability }) {
   const name = Object.assign(document.createElement("span"), { className: "name", textContent: label });
   const share = Object.assign(document.createElement("span"), { className: "share" });
-  share.textContent = probability > 0 && probability < 0.005 ? "< 1%" : percent.format(probability);
+  share.textContent = probability > 0 && probability < 0.005 ? texts.lessThanOnePercent : wholePercent.format(probability);
   const track = Object.assign(document.createElement("div"), { className: "track" });
   const bar = Object.assign(document.createElement("div"), { className: "bar" });
   bar.style.width = `${100 * probability}%`;
@@ -174,14 +182,11 @@ function asItem({ label, probability }) {
 function showFailure(error) {
   clearAnswer();
   document.body.dataset.state = "failed";
-  setStatus(error instanceof PhotoError ? error.message : `The photo could not be classified (${error.message}). Try another.`);
+  setStatus(error instanceof PhotoError ? error.message : texts.photoNotClassified(error.message));
 }
 
-function showBroken(reason) {
-  giveUp(`The model could not be loaded (${reason}). Check the network, and load this page again.`);
-}
-
-function giveUp(message) {
+/** Show why no photo can be classified, and disable the button. */
+function disable(message) {
   element("progress").hidden = true;
   element("file").disabled = true;
   clearAnswer();
@@ -206,7 +211,7 @@ function setStatus(text) {
 async function showFacts() {
   const model = await (await fetch("model.json", { cache: "no-cache" })).json();
   const measured = model.evaluation.test;
-  const right = measured ? `names ${measured.top1.toFixed(1)}% of ${measured.images.toLocaleString("en")} test photographs right, ` : "";
+  const accuracy = measured ? texts.accuracy(oneDecimal.format(measured.top1), wholeNumber.format(measured.images)) : null;
   const size = megabytes(model.files.model.unpacked_bytes);
-  element("facts").textContent = `The model knows ${model.classes.length} flowers, ${right}and takes ${size}\u00a0MB.`;
+  element("facts").textContent = texts.facts(wholeNumber.format(model.classes.length), accuracy, size);
 }

@@ -1,8 +1,9 @@
-// Pillow's resampling (src/libImaging/Resample.c), to the bit: the network was trained and measured on what it makes.
-// (For photos much taller than wide, newer versions of Pillow begin with the other pass, which differs by a rounding.)
+// Pillow's resampling (src/libImaging/Resample.c), with the same result bit for bit: the network was trained and measured
+// on Pillow's output. (For photos that are much taller than wide, newer versions of Pillow do the vertical pass first, which
+// can change the rounding.)
 //
-// Each pass weighs the pixels under a filter that widens when it shrinks; weights are whole numbers of 22 bits after the
-// point, and every pass rounds to bytes.
+// There is a horizontal and a vertical pass. Each output pixel is a weighted mean of the pixels under a filter, which gets
+// wider when the photo shrinks. Weights are integers with 22 fractional bits, and each pass rounds to bytes.
 
 const PRECISION_BITS = 32 - 8 - 2;
 const ONE = 2 ** PRECISION_BITS;
@@ -10,27 +11,32 @@ const HALF = 2 ** (PRECISION_BITS - 1);
 
 function bicubic(x) {
   const a = -0.5;
-  x = Math.abs(x);
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
+  const distance = Math.abs(x);
+  if (distance < 1) return ((a + 2) * distance - (a + 3)) * distance * distance + 1;
+  if (distance < 2) return (((distance - 5) * distance + 8) * distance - 4) * a;
   return 0;
 }
 
 function bilinear(x) {
-  x = Math.abs(x);
-  return x < 1 ? 1 - x : 0;
+  const distance = Math.abs(x);
+  return distance < 1 ? 1 - distance : 0;
 }
 
 const FILTERS = { bicubic: { weight: bicubic, support: 2 }, bilinear: { weight: bilinear, support: 1 } };
 
 /**
- * For each of `size` pixels along one side: which pixels it is made of, and their weights.
- * @param length of the photo along this side
- * @param start, end of what becomes the `size` pixels; may be fractions
+ * The weights along one side.
+ *
+ * @param length {number} of the photo along this side, in pixels
+ * @param start, end {number} the part of the side that becomes the output, in pixels; fractions are allowed
+ * @param size {number} of the output, in pixels
+ * @param interpolation {"bicubic" | "bilinear"}
+ * @returns {{first: number, weights: Int32Array}[]} for each output pixel, the first source pixel and the weights of the
+ *   source pixels from there on
  */
-export function coefficients(length, start, end, size, interpolation) {
+export function resamplingWeights(length, start, end, size, interpolation) {
   const { weight, support } = FILTERS[interpolation];
-  const from = Math.fround(start); // Pillow takes the box as 32-bit floats.
+  const from = Math.fround(start); // Pillow stores the box as 32-bit floats.
   const scale = Math.fround(Math.fround(end) - from) / size;
   const filterScale = Math.max(scale, 1);
   const reach = support * filterScale;
@@ -53,8 +59,8 @@ export function coefficients(length, start, end, size, interpolation) {
   return rows;
 }
 
-/** The pixels from the first to behind the last that coefficients refer to. */
-export function extent(rows) {
+/** @returns {[number, number]} the first source pixel that the weights use, and the one after the last */
+export function sourceRange(rows) {
   return [
     Math.min(...rows.map((row) => row.first)),
     Math.max(...rows.map((row) => row.first + row.weights.length)),
@@ -63,8 +69,12 @@ export function extent(rows) {
 
 /**
  * Both passes, from RGBA to RGB.
- * @param pixels RGBA bytes of the region of the photo that `columns` and `rows` refer to, its width in pixels `width`
- * @param columns, rows coefficients; `left` and `top` are where the region lies in the photo
+ *
+ * @param pixels {Uint8ClampedArray} RGBA of the region of the photo that the weights use
+ * @param width {number} of the region, in pixels
+ * @param left, top {number} position of the region in the photo, in pixels
+ * @param columns, rows results of `resamplingWeights` for the two sides
+ * @returns {Uint8Array} RGB, row by row
  */
 export function resample(pixels, width, left, top, columns, rows) {
   const size = columns.length;
@@ -73,19 +83,19 @@ export function resample(pixels, width, left, top, columns, rows) {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < size; x++) {
       const { first, weights } = columns[x];
-      let at = (y * width + first - left) * 4;
+      let index = (y * width + first - left) * 4;
       let red = HALF;
       let green = HALF;
       let blue = HALF;
-      for (let tap = 0; tap < weights.length; tap++, at += 4) {
-        red += pixels[at] * weights[tap];
-        green += pixels[at + 1] * weights[tap];
-        blue += pixels[at + 2] * weights[tap];
+      for (let tap = 0; tap < weights.length; tap++, index += 4) {
+        red += pixels[index] * weights[tap];
+        green += pixels[index + 1] * weights[tap];
+        blue += pixels[index + 2] * weights[tap];
       }
-      const to = (y * size + x) * 3;
-      narrow[to] = red >> PRECISION_BITS;
-      narrow[to + 1] = green >> PRECISION_BITS;
-      narrow[to + 2] = blue >> PRECISION_BITS;
+      const target = (y * size + x) * 3;
+      narrow[target] = red >> PRECISION_BITS;
+      narrow[target + 1] = green >> PRECISION_BITS;
+      narrow[target + 2] = blue >> PRECISION_BITS;
     }
   }
   const stride = size * 3;
@@ -94,8 +104,8 @@ export function resample(pixels, width, left, top, columns, rows) {
     const { first, weights } = rows[y];
     for (let x = 0; x < stride; x++) {
       let sum = HALF;
-      for (let tap = 0, at = (first - top) * stride + x; tap < weights.length; tap++, at += stride) {
-        sum += narrow[at] * weights[tap];
+      for (let tap = 0, index = (first - top) * stride + x; tap < weights.length; tap++, index += stride) {
+        sum += narrow[index] * weights[tap];
       }
       square[y * stride + x] = sum >> PRECISION_BITS;
     }

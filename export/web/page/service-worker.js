@@ -1,24 +1,27 @@
-// Keeps the page on this device, so that it opens without a network, and gives it the headers for threads, which few
-// web servers send. The large files are the classifying worker's; here only an update fetches them, in the background.
+// Stores the page on this device, so that it opens without a network, and adds the headers that threads need, which few
+// web servers send. worker.js loads the large files; this service worker loads them only for an update, in the background.
 
 importScripts("bundle.js", "storage.js");
 
-const { version, small, large, headers } = self.BUNDLE;
+const { BUNDLE, storage } = self;
+const { version, small, large, headers } = BUNDLE;
 const pageCache = storage.cacheName(version);
-const ownCaches = new Set([pageCache, ...large.map((entry) => storage.cacheName(entry.sha256))]);
+const currentCaches = new Set([pageCache, ...large.map((entry) => storage.cacheName(entry.sha256))]);
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(removeOldCaches()));
 self.addEventListener("fetch", (event) => {
-  const name = nameOf(event.request);
+  const name = smallFileName(event.request);
   if (name !== null) {
-    event.respondWith(answer(name, event.request));
+    event.respondWith(respond(name, event.request));
   }
 });
 
-/** All small files as this version has them, or none: a server that is being updated may send a mixture. */
+/** Store all small files of this version, or none: a server in the middle of an update may send files of two versions. */
 async function install() {
-  const responses = await Promise.all(Object.entries(small).map(async ([name, sha256]) => [name, await get(name, sha256)]));
+  const responses = await Promise.all(
+    Object.entries(small).map(async ([name, sha256]) => [name, await download(name, sha256)]),
+  );
   const isUpdate = Boolean(self.registration.active);
   if (isUpdate) {
     await Promise.all(large.map(async (entry) => (await storage.has(entry)) || storage.load(entry)));
@@ -27,11 +30,11 @@ async function install() {
   await Promise.all(responses.map(([name, response]) => cache.put(name, response)));
 }
 
-async function get(name, sha256) {
+async function download(name, sha256) {
   const response = await fetch(name, { cache: "no-cache" });
   const content = await response.arrayBuffer();
   if (!response.ok || !(await storage.isIntact(content, sha256))) {
-    throw new Error(`${name} is not that of version ${version}`);
+    throw new Error(`${name} is not the file of version ${version}`);
   }
   const type = response.headers.get("Content-Type") ?? "";
   return new Response(content, { headers: { ...headers, "Content-Type": type } });
@@ -39,12 +42,12 @@ async function get(name, sha256) {
 
 async function removeOldCaches() {
   const names = await caches.keys();
-  const old = names.filter((name) => name.startsWith(storage.prefix) && !ownCaches.has(name));
+  const old = names.filter((name) => name.startsWith(storage.prefix) && !currentCaches.has(name));
   await Promise.all(old.map((name) => caches.delete(name)));
 }
 
-/** The name of the bundle's file that is asked for, or null where it is none of the small ones. */
-function nameOf(request) {
+/** @returns {string | null} the name of the requested file, if it is one of the small files of this bundle */
+function smallFileName(request) {
   const folder = new URL("./", self.location).href;
   const [address] = request.url.split(/[?#]/);
   if (request.method !== "GET" || !address.startsWith(folder)) {
@@ -54,7 +57,7 @@ function nameOf(request) {
   return Object.keys(small).includes(name) ? name : null;
 }
 
-async function answer(name, request) {
+async function respond(name, request) {
   const cache = await caches.open(pageCache);
   return (await cache.match(name)) ?? fetch(request);
 }

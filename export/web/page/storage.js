@@ -1,62 +1,77 @@
-// Files of this bundle: fetched, checked and kept on this device.
+// Downloads, checks and stores the large files of this bundle.
 //
-// A classic script and not a module, because the service worker needs it, too, and not every browser has module
-// service workers. It leaves one name behind: `storage`.
+// This is a classic script and not a module, because the service worker imports it, too, and not all supported browsers
+// have service workers that are modules. It defines one global name: `storage`.
 
 self.storage = (() => {
-  // Each bundle on an origin has caches of its own, named by where it lies and by what is in them.
+  // Bundles on the same origin have separate caches: the name contains the path of the bundle and a digest of the content.
   const prefix = `flower-edge ${new URL("./", self.location).pathname} `;
   const cacheName = (sha256) => prefix + sha256.slice(0, 16);
 
-  const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  /** A file that cannot be loaded: it is damaged, or the server answered with an HTTP error. */
+  class LoadError extends Error {
+    /**
+     * @param file {string}
+     * @param status {number | null} of the HTTP response; null if the content was damaged
+     */
+    constructor(file, status = null) {
+      super(status === null ? `${file} is damaged` : `${file}: HTTP status ${status}`);
+      this.file = file;
+      this.status = status;
+    }
+  }
 
-  // Browsers offer crypto.subtle and caches to https and to localhost only. Elsewhere the page works without them.
+  const toHex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+  // Browsers offer crypto.subtle and caches only to pages from https or localhost. The page works without them, too.
   async function isIntact(content, sha256) {
-    return !self.crypto?.subtle || hex(await crypto.subtle.digest("SHA-256", content)) === sha256;
+    return !self.crypto?.subtle || toHex(await crypto.subtle.digest("SHA-256", content)) === sha256;
   }
 
   async function openCache(sha256) {
     try {
       return await self.caches?.open(cacheName(sha256));
     } catch {
-      return undefined; // Storage is switched off in this browser.
+      return undefined; // The user has switched storage off.
     }
   }
 
-  /** Whether a large file is kept on this device. */
+  /** @returns {Promise<boolean>} whether a large file is stored on this device */
   async function has(entry) {
     return Boolean(await (await openCache(entry.sha256))?.match(entry.file));
   }
 
   /**
-   * A large file, unpacked: from this device, or else from the server, and kept if there is room.
+   * A large file, unpacked: from this device, or else from the server. It is stored on this device if there is space.
+   *
    * @param entry one of `files` in model.json
-   * @param onBytes told how many bytes more have arrived, as the server sends them
-   * @returns {Promise<{content: ArrayBuffer, kept: boolean}>}
+   * @param onBytes called with the number of bytes that have arrived since the last call, compressed
+   * @returns {Promise<{content: ArrayBuffer, kept: boolean}>} `kept` is true if the file is stored on this device
+   * @throws {LoadError}
    */
   async function load(entry, onBytes = () => {}) {
     const cache = await openCache(entry.sha256);
-    const known = await cache?.match(entry.file);
-    if (known) {
+    const stored = await cache?.match(entry.file);
+    if (stored) {
       onBytes(entry.bytes);
-      return { content: await known.arrayBuffer(), kept: true };
+      return { content: await stored.arrayBuffer(), kept: true };
     }
     const content = await download(entry, onBytes);
     if (!(await isIntact(content, entry.sha256))) {
-      throw new Error(`${entry.file} arrived damaged`);
+      throw new LoadError(entry.file);
     }
     try {
       await cache?.put(entry.file, new Response(content));
       return { content, kept: Boolean(cache) };
     } catch {
-      return { content, kept: false }; // No room, or none allowed: it works, and is fetched again next time.
+      return { content, kept: false }; // No space, or not allowed. The file is downloaded again next time.
     }
   }
 
   async function download(entry, onBytes) {
     const response = await fetch(entry.file, { cache: "no-cache" });
     if (!response.ok) {
-      throw new Error(`${entry.file}: the server answers ${response.status}`);
+      throw new LoadError(entry.file, response.status);
     }
     const parts = [];
     const reader = response.body.getReader();
@@ -64,13 +79,13 @@ self.storage = (() => {
       parts.push(part.value);
       onBytes(part.value.length);
     }
-    const packed = new Blob(parts);
-    // Some servers declare .gz files as compressed by them, and then the browser has unpacked it already.
-    const [first, second] = new Uint8Array(await packed.slice(0, 2).arrayBuffer());
-    const isPacked = first === 0x1f && second === 0x8b;
-    const stream = isPacked ? packed.stream().pipeThrough(new DecompressionStream("gzip")) : packed.stream();
+    const received = new Blob(parts);
+    // Some servers send .gz files with Content-Encoding: gzip. The browser has then unpacked the content already.
+    const [first, second] = new Uint8Array(await received.slice(0, 2).arrayBuffer());
+    const isGzip = first === 0x1f && second === 0x8b;
+    const stream = isGzip ? received.stream().pipeThrough(new DecompressionStream("gzip")) : received.stream();
     return new Response(stream).arrayBuffer();
   }
 
-  return { prefix, cacheName, isIntact, has, load };
+  return { prefix, cacheName, isIntact, has, load, LoadError };
 })();

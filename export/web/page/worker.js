@@ -1,30 +1,33 @@
-// The classifying worker: everything that takes time happens here, so that the page stays responsive.
+// The classifying worker. All slow work is done here, so that the page stays responsive.
 //
-// To the page: {type: "progress", loaded, total}, {type: "preparing"}, {type: "ready", threads, kept, milliseconds},
-// {type: "answer", id, answer, milliseconds}, {type: "failed", id, message, forPeople}; id is null before "ready".
-// From it: {id, file}.
+// Messages to the page: {type: "progress", loaded, total}, {type: "preparing"}, {type: "ready", threads, kept,
+// milliseconds}, {type: "answer", id, answer, milliseconds}, {type: "failed", id, message, forPeople}; `id` is null if the
+// model cannot be loaded. Messages from the page: {id, file}.
 
 import "./storage.js";
-import { answer } from "./answer.js";
+import { rankClasses } from "./answer.js";
 import * as ort from "./ort.wasm.min.mjs";
 import { PhotoError, readPhoto } from "./photo.js";
+import { texts } from "./texts.js";
 
-const MAX_THREADS = 4; // More cores than a phone has fast ones only wait for the slow ones.
+const { storage } = self;
+const MAX_THREADS = 4; // Phones have two to four fast cores. More threads only wait for those on slow cores.
 
 const started = performance.now();
 const opened = open();
-opened.catch((error) => fail(null, error));
+opened.catch((error) => reportFailure(null, error));
 
-// One photo after the other, in the order they came.
-let turn = opened.catch(() => {});
+// Photos are classified one after another, in the order in which they arrive.
+let queue = opened.catch(() => {});
 self.addEventListener("message", ({ data: { id, file } }) => {
-  turn = turn.then(() => classify(id, file)).catch((error) => fail(id, error));
+  queue = queue.then(() => classify(id, file)).catch((error) => reportFailure(id, error));
 });
 
+/** Load the model and onnxruntime-web. */
 async function open() {
   const response = await fetch("model.json", { cache: "no-cache" });
   if (!response.ok) {
-    throw new Error(`model.json: the server answers ${response.status}`);
+    throw new storage.LoadError("model.json", response.status);
   }
   const model = await response.json();
   const entries = [model.files.model, model.files.wasm];
@@ -46,16 +49,17 @@ async function open() {
   const kept = network.kept && wasm.kept;
   self.postMessage({ type: "ready", threads, kept, milliseconds: performance.now() - started });
   const size = model.preprocessing.size;
-  await run(session, model, new Uint8Array(size * size * 3)); // The first run is the slowest; nobody waits for this one.
+  await run(session, model, new Uint8Array(size * size * 3)); // The first run is the slowest, so it is done before a photo comes.
   return { session, model };
 }
 
 async function classify(id, file) {
   const { session, model } = await opened;
-  const begun = performance.now();
+  const begin = performance.now();
   const pixels = await readPhoto(file, model.preprocessing);
   const logits = await run(session, model, pixels);
-  self.postMessage({ type: "answer", id, answer: answer(logits, model), milliseconds: performance.now() - begun });
+  const answer = rankClasses(logits, model);
+  self.postMessage({ type: "answer", id, answer, milliseconds: performance.now() - begin });
 }
 
 async function run(session, model, pixels) {
@@ -64,6 +68,13 @@ async function run(session, model, pixels) {
   return results[model.output].data;
 }
 
-function fail(id, error) {
-  self.postMessage({ type: "failed", id, message: String(error?.message ?? error), forPeople: error instanceof PhotoError });
+function reportFailure(id, error) {
+  self.postMessage({ type: "failed", id, message: describeError(error), forPeople: error instanceof PhotoError });
+}
+
+function describeError(error) {
+  if (error instanceof storage.LoadError) {
+    return error.status === null ? texts.fileDamaged(error.file) : texts.fileNotServed(error.file, error.status);
+  }
+  return String(error?.message ?? error);
 }

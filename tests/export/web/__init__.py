@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of the web bundle and of its page."""

@@ -1,4 +1,4 @@
-"""The server of a bundle: headers, types, and that it serves nothing else."""
+"""The server of a bundle: headers, content types, and which files it serves."""
 
 import http.client
 import socket
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from export.command_line.main import main
+from export.web.errors import BundleError
 from export.web.headers import ISOLATION, SECURITY
-from export.web.server import HOST, BundleServer
-from tests.samples.web_site import served, tiny_site
+from export.web.server import HOST, BundleServer, serve
+from runtime import FlowerError
+from tests.samples.web_site import run_server
 
 CONTENT = {
     "index.html": b"<!doctype html>",
@@ -36,11 +37,11 @@ def server(tmp_path: Path) -> Iterator[BundleServer]:
     (folder / "below" / "secret.txt").write_text("secret")
     (folder / ".hidden").write_text("secret")
     (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
-    with served(folder) as running:
+    with run_server(folder) as running:
         yield running
 
 
-def ask(server: BundleServer, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
+def request(server: BundleServer, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection(HOST, server.server_port, timeout=10)
     connection.request(method, path)
     response = connection.getresponse()
@@ -65,13 +66,13 @@ def ask(server: BundleServer, path: str, method: str = "GET") -> tuple[http.clie
         ("/a%20b.txt", "a b.txt", "text/plain"),
     ],
 )
-def test_files_come_with_their_type_and_all_headers(
+def test_files_are_served_with_their_type_and_all_headers(
     path: str, name: str, content_type: str, server: BundleServer
 ) -> None:
-    response, content = ask(server, path)
+    response, content = request(server, path)
     assert (response.status, content) == (200, CONTENT[name])
     assert response.headers.get_content_type() == content_type
-    # Compressed files are the page's to unpack; a Content-Encoding would have the browser do it.
+    # The page unpacks compressed files. With a Content-Encoding, the browser would unpack them, too.
     assert "Content-Encoding" not in response.headers
     for header, value in {**SECURITY, **ISOLATION}.items():
         assert response.headers[header] == value
@@ -82,45 +83,43 @@ def test_files_come_with_their_type_and_all_headers(
     ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/below/secret.txt", "/below", "/below/", "/.hidden",
      "/link.txt", "//secret.txt", "/..", "/.", "/nothing", "/index.html/", "/%00", "/\\..\\secret.txt", "/%ff"],
 )  # fmt: skip
-def test_nothing_else_is_served(path: str, server: BundleServer) -> None:
-    response, content = ask(server, path)
+def test_other_paths_are_not_found(path: str, server: BundleServer) -> None:
+    response, content = request(server, path)
     assert response.status == 404
     assert b"secret" not in content
     assert response.headers["Content-Security-Policy"]
 
 
-def test_head_is_get_without_the_content(server: BundleServer) -> None:
-    response, content = ask(server, "/a%20b.txt", "HEAD")
+def test_head_is_answered_without_content(server: BundleServer) -> None:
+    response, content = request(server, "/a%20b.txt", "HEAD")
     assert (response.status, content, response.headers["Content-Length"]) == (200, b"", "5")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_sent(method: str, server: BundleServer) -> None:
-    assert ask(server, "/app.js", method)[0].status == 501
+def test_methods_that_send_content_are_not_supported(method: str, server: BundleServer) -> None:
+    assert request(server, "/app.js", method)[0].status == 501
 
 
-def test_only_this_computer_is_served(server: BundleServer) -> None:
+def test_server_listens_on_this_computer_only(server: BundleServer) -> None:
     assert server.socket.getsockname()[0] == "127.0.0.1"
     assert server.address == f"http://127.0.0.1:{server.server_port}/"
 
 
-def test_without_isolation_the_policy_stays(tmp_path: Path) -> None:
+def test_server_without_isolation_still_sends_the_policy(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("")
-    with served(tmp_path, isolated=False) as server:
-        headers = ask(server, "/")[0].headers
+    with run_server(tmp_path, isolated=False) as server:
+        headers = request(server, "/")[0].headers
     assert headers["Content-Security-Policy"] == SECURITY["Content-Security-Policy"]
     assert not [name for name in ISOLATION if name in headers]
 
 
-def test_what_is_no_bundle_is_not_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--serve", str(tmp_path)]) == 1
-    assert "not a web bundle" in capsys.readouterr().err
+def test_folder_that_is_not_a_bundle_is_not_served(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="not a web bundle"):
+        serve(tmp_path, 0)
 
 
-def test_a_port_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    site = tiny_site(tmp_path / "site")
-    with socket.create_server((HOST, 0)) as taken:
-        assert main(["--serve", str(site), "--port", str(taken.getsockname()[1])]) == 1
-    assert "--port" in capsys.readouterr().err
-    assert main(["--serve", str(site), "--port", "70000"]) == 1
-    assert "--port" in capsys.readouterr().err
+def test_port_that_cannot_be_used_is_reported(site: Path) -> None:
+    with socket.create_server((HOST, 0)) as occupied, pytest.raises(FlowerError, match="--port"):
+        serve(site, occupied.getsockname()[1])
+    with pytest.raises(FlowerError, match="--port"):
+        serve(site, 70000)

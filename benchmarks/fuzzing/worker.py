@@ -1,6 +1,6 @@
-"""Gives malformed inputs to the runtime, in a process of its own; one JSON line about each.
+"""Gives malformed inputs to the runtime, in a process of its own, and prints one line of JSON for each.
 
-Usage: fuzz_worker.py photo|model|hostile FIRST LAST [SOUND MODEL]
+Usage: python -m benchmarks.fuzzing.worker photo|model|crafted FIRST LAST [VALID_MODEL]
 """
 
 import json
@@ -14,56 +14,61 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.core.machine import peak_memory
-from benchmarks.fuzzing.malformed_inputs import HOSTILE, malformed, sound_photos
+from benchmarks.fuzzing.malformed_inputs import CRAFTED_PHOTOS, damaged, valid_photos
 from runtime.command_line.standard_streams import silence_libraries
 from runtime.errors import FlowerError
 from runtime.photos.preprocessing import Preprocessing
 
 Case = tuple[str, Callable[[], object]]
+"""The name of an input, and what to do with it."""
 
 
-def photos(first: int, last: int) -> Iterator[Case]:
-    """The way of a photo up to the network, which sees nothing but pixels."""
-    rule = Preprocessing()
+def photo_cases(first: int, last: int) -> Iterator[Case]:
+    """Decode and preprocess damaged photos. The network itself sees only pixels, so it is not run."""
+    preprocess = Preprocessing()
     for number in range(first, last):
-        yield str(number), partial(rule, malformed(number, sound_photos()))
+        yield str(number), partial(preprocess, damaged(number, valid_photos()))
 
 
-def hostile(first: int, last: int) -> Iterator[Case]:
-    """Photos that were made to hurt."""
-    for name, make in list(HOSTILE.items())[first:last]:
+def crafted_cases(first: int, last: int) -> Iterator[Case]:
+    """Decode and preprocess photos that are crafted to exhaust memory or time."""
+    for name, make in list(CRAFTED_PHOTOS.items())[first:last]:
         yield name, partial(Preprocessing(), make())
 
 
-def models(first: int, last: int, sound: str) -> Iterator[Case]:
-    """Opening a model file, and asking it."""
+def model_cases(first: int, last: int, valid_model: str) -> Iterator[Case]:
+    """Open damaged model files and run them once."""
     from runtime.inference.session import Session
 
-    content = Path(sound).read_bytes()
+    content = Path(valid_model).read_bytes()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
 
-        def ask(number: int) -> None:
-            path.write_bytes(malformed(number, [content]))
+        def open_and_run(number: int) -> None:
+            path.write_bytes(damaged(number, [content]))
             session = Session(path, device="cpu", threads=1)
             size = session.info.preprocessing.size
             session.logits(np.zeros((1, size, size, 3), np.uint8))
 
         for number in range(first, last):
-            yield str(number), partial(ask, number)
+            yield str(number), partial(open_and_run, number)
 
 
-KINDS: dict[str, Callable[..., Iterator[Case]]] = {"photo": photos, "hostile": hostile, "model": models}
+CASES: dict[str, Callable[..., Iterator[Case]]] = {
+    "photo": photo_cases,
+    "crafted": crafted_cases,
+    "model": model_cases,
+}
 
 if __name__ == "__main__":
     kind, first, last, *rest = sys.argv[1:]
     silence_libraries()
-    for name, attempt in KINDS[kind](int(first), int(last), *rest):
+    for name, attempt in CASES[kind](int(first), int(last), *rest):
         started, outcome, detail = time.perf_counter(), "answered", ""
         try:
             attempt()
         except FlowerError as error:
-            outcome, detail = "refused", str(error)
+            outcome, detail = "rejected", str(error)
         except BaseException as error:
             outcome, detail = "escaped", f"{type(error).__name__}: {error}"
         seconds = time.perf_counter() - started

@@ -1,0 +1,76 @@
+"""Options that several suites share. Options that other packages have, too, are in `runtime.command_line.arguments`."""
+
+import argparse
+from pathlib import Path
+
+from finetune.data.dataset import SPLITS
+from runtime.command_line.arguments import positive_int
+
+DEFAULT_REPORT = Path("runs/report")
+"""Where ``--report`` writes unless the user names a folder."""
+
+
+def add_report_argument(parser: argparse._ActionsContainer) -> None:
+    """Add ``--report DIR``. The harness adds it to every suite."""
+    parser.add_argument(
+        "--report",
+        type=Path,
+        default=DEFAULT_REPORT,
+        metavar="DIR",
+        help="folder for the report (default: %(default)s)",
+    )
+
+
+def add_rounds_argument(parser: argparse._ActionsContainer, default: int, *, note: str = "") -> None:
+    """Add ``--rounds N``, the number of interleaved rounds.
+
+    Args:
+        parser: a parser or a group of one.
+        default: the number unless the user gives one.
+        note: what the help says after "interleaved rounds".
+    """
+    parser.add_argument(
+        "--rounds",
+        type=positive_int,
+        default=default,
+        metavar="N",
+        help=f"interleaved rounds{note} (default: %(default)s)",
+    )
+
+
+def add_split_argument(parser: argparse._ActionsContainer) -> None:
+    """Add ``--split NAME``, the split whose photographs are measured."""
+    parser.add_argument(
+        "--split", choices=SPLITS, default="test", help="split of the data set to measure on (default: %(default)s)"
+    )
+
+
+def add_limit_argument(parser: argparse._ActionsContainer, *, photographs: str = "photographs of the split") -> None:
+    """Add ``--limit N``: measure on the first N photographs only.
+
+    Args:
+        parser: a parser or a group of one.
+        photographs: which photographs, for the help text.
+    """
+    parser.add_argument("--limit", type=positive_int, metavar="N", help=f"{photographs} (default: all)")
+
+
+def add_photos_argument(parser: argparse._ActionsContainer, default: int) -> None:
+    """Add ``--photos N``: measure on N photographs at equal distances in the split (`evenly_spaced`).
+
+    Args:
+        parser: a parser or a group of one.
+        default: the number unless the user gives one.
+    """
+    parser.add_argument(
+        "--photos",
+        type=positive_int,
+        default=default,
+        metavar="N",
+        help="photographs, at equal distances in the split (default: %(default)s)",
+    )
+
+
+def evenly_spaced(paths: tuple[Path, ...], count: int) -> tuple[Path, ...]:
+    """Return ``count`` of ``paths`` at equal distances, or all if there are fewer."""
+    return paths[:: max(1, len(paths) // count)][:count]

@@ -1,0 +1,43 @@
+"""``python -m export check``: verify a model file."""
+
+import argparse
+from pathlib import Path
+
+from export.command_line.output import print_line
+from export.verification.model_check import check_model
+from runtime.command_line.arguments import add_data_argument
+from runtime.command_line.subcommands import Command
+from runtime.distribution import module_command
+from runtime.errors import FlowerError
+
+CHECK = f"{module_command('export')} check"
+WORDS = {True: "ok", False: "FAILED", None: "skipped"}
+EXAMPLES = f"""\
+examples:
+  {CHECK} runs/flowers/flowers-resnet50-int8.onnx --data data
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a check."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="a model file")
+    add_data_argument(parser, note=" it was calibrated and measured on; without it, both are skipped")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print each finding, and fail if one does not hold."""
+    failed = 0
+    for finding in check_model(options.file, options.data):
+        print_line(f"{WORDS[finding.holds]:8} {finding.text}")
+        failed += finding.holds is False
+    if failed:
+        raise FlowerError(f"{options.file}: {failed} of the above checks failed; export it again")
+
+
+COMMAND = Command(
+    description="Check a model file against its manifest, its own metadata and, with the data set, its accuracy.",
+    examples=EXAMPLES,
+    add_arguments=add_arguments,
+    run=run,
+    interrupted="the file was not checked completely",
+)

@@ -1,0 +1,102 @@
+"""The whole export: from a checkpoint to model files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from export.errors import ExportError
+from export.files.model_metadata import check_confidence_values
+from export.quantization.ranges import METHODS
+from export.stages.finish import finish
+from export.stages.float_network import build_float_network
+from export.stages.guard import check_accuracy, report_trained_on
+from export.stages.load import load
+from export.stages.measure import measure
+from export.stages.quantize import QuantizationOptions, quantize_variants
+from export.stages.write import ExportedModel, write
+from export.targets import PRECISIONS, TARGETS
+from export.verification.accuracy_guard import advise
+
+EVALUATION_SPLITS = ("test", "train")
+
+
+def export_checkpoint(
+    checkpoint: Path | str,
+    data: Path | str,
+    *,
+    output: Path | str | None = None,
+    target: str = "cpu",
+    quantize: str = "int8",
+    calibration_method: str = "percentile",
+    search: bool = False,
+    qat_epochs: int = 0,
+    max_drop: float = 0.5,
+    calibration_images: int | None = None,
+    temperature: float | None = None,
+    threshold: float | None = None,
+    evaluate: str | None = "test",
+    evaluation_images: int | None = None,
+    report: Callable[[str], None] = print,
+) -> list[ExportedModel]:
+    """Export a checkpoint to FP32 and quantized model files, each measured and checked before anything is written.
+
+    Args:
+        checkpoint: ``best.pt`` from ``python -m finetune``.
+        data: the data set that it was trained on.
+        output: the folder for the model files; by default the folder of ``checkpoint``.
+        target: ``cpu`` or ``cuda`` (`export.targets`).
+        quantize: ``none``, ``fp16`` or ``int8``.
+        calibration_method: how activation ranges are found: ``minmax``, ``percentile``, ``entropy`` or ``mse``
+            (`export.quantization.ranges.METHODS`).
+        search: try all calibration methods and repairs, and keep layers in float if needed, instead of using
+            ``calibration_method`` (`export.quantization.search`).
+        qat_epochs: epochs of quantization-aware fine-tuning before INT8.
+        max_drop: points of validation top-1 that a file may lose against FP32, 0 to 100.
+        calibration_images: validation photographs to calibrate on; None for all.
+        temperature: for all files, 0.01 to 100; None fits one for each file on the calibration photographs.
+        threshold: likewise, 0 to 1: the probability below which an answer is not sure.
+        evaluate: the split on which the files are measured besides validation: ``test``, ``train`` or None.
+        evaluation_images: photographs of that split; None for all.
+        report: receives lines about what is measured.
+
+    Returns:
+        The files that were written, FP32 first.
+
+    Raises:
+        ExportError: an argument is outside its limits, ONNX does not answer as PyTorch does, a file loses more than
+            ``max_drop``, or checkpoint and data set have different classes.
+        CheckpointError: the checkpoint is missing or damaged.
+        DataError: the data set is missing or damaged.
+    """
+    _check_choices(
+        target=(target, TARGETS),
+        quantize=(quantize, PRECISIONS),
+        calibration_method=(calibration_method, tuple(METHODS)),
+        evaluate=(evaluate, (*EVALUATION_SPLITS, None)),
+    )
+    if not 0 <= max_drop <= 100:
+        raise ExportError(f"max-drop {max_drop}: must be 0 to 100 points")
+    check_confidence_values(temperature, threshold)
+    options = QuantizationOptions(target, quantize, calibration_method, search, qat_epochs, max_drop)
+
+    inputs = load(
+        Path(checkpoint),
+        Path(data),
+        calibration_images=calibration_images,
+        evaluate=evaluate,
+        evaluation_images=evaluation_images,
+        with_training=qat_epochs > 0,
+    )
+    network = build_float_network(inputs, report)
+    variants = quantize_variants(inputs, network, options, report)
+    measured = measure(variants, inputs)
+    advice = advise(searched=search, fine_tuned=qat_epochs > 0)
+    check_accuracy(measured, inputs, network, max_drop=max_drop, advice=advice, report=report)
+    report_trained_on(inputs, fitted=temperature is None or threshold is None, report=report)
+    finished = finish(measured, inputs, temperature=temperature, threshold=threshold)
+    return write(finished, Path(checkpoint).parent if output is None else Path(output))
+
+
+def _check_choices(**choices: tuple[str | None, tuple[str | None, ...]]) -> None:
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise ExportError(f"{name} {value!r}: must be one of {', '.join(map(str, allowed))}")

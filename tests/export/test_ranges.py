@@ -1,0 +1,120 @@
+"""Calibration: histograms of activations, and the ranges that each method makes of them."""
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.errors import ExportError
+from export.graph.interface import PIXELS
+from export.quantization.calibration import collect_histograms
+from export.quantization.histograms import BINS, Histogram, HistogramBuilder, Histograms
+from export.quantization.ranges import ENTROPY_STEPS, METHODS, entropy, minmax, mse, percentile, squared_error
+from finetune.network.photo_network import PIXEL_ZERO
+from tests.export.small_networks import random_images, three_layer_network
+
+
+@pytest.fixture(scope="module")
+def core() -> onnx.ModelProto:
+    return three_layer_network()
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return random_images(40)
+
+
+@pytest.fixture(scope="module")
+def histograms(core: onnx.ModelProto, images: np.ndarray) -> Histograms:
+    return collect_histograms(core, [images[:7], images[7:]], len(images))
+
+
+def test_histograms_count_all_photographs(histograms: Histograms, images: np.ndarray) -> None:
+    pixels = histograms[PIXELS]
+    assert pixels.counts.sum() == images.size
+    assert (pixels.low, pixels.high) == (images.min() - float(PIXEL_ZERO), images.max() - float(PIXEL_ZERO))
+    assert histograms["r1"].low == 0
+    assert histograms.keys() == {PIXELS, "c1", "r1", "c2", "r2", "p", "f", "logits"}
+
+
+def test_calibration_without_photographs_fails(core: onnx.ModelProto) -> None:
+    with pytest.raises(ExportError, match="no photographs to calibrate on"):
+        collect_histograms(core, [], 0)
+
+
+def test_histograms_are_those_of_onnxruntime() -> None:
+    calibrate = pytest.importorskip("onnxruntime.quantization.calibrate")
+    if not hasattr(calibrate, "HistogramCollector"):
+        pytest.skip("this onnxruntime has no HistogramCollector")
+    random = np.random.default_rng(0)
+    slices = [
+        np.zeros(50, np.float32),
+        *(random.standard_normal(1000).astype(np.float32) * scale for scale in (1, 0.5, 3, 2.9, 7)),
+    ]
+    for start in (0, 1):
+        collector = calibrate.HistogramCollector("percentile", False, BINS, 128, 99.999, "same")
+        builder = None
+        for values in slices[start:]:
+            collector.collect_value({"x": values})
+            if builder is None:
+                builder = HistogramBuilder(values)
+            else:
+                builder.add(values)
+        assert builder is not None
+        counts, edges, low, high, _ = collector.histogram_dict["x"]
+        histogram = builder.histogram()
+        assert np.array_equal(histogram.counts, counts)
+        assert np.array_equal(histogram.edges, edges)
+        assert (histogram.low, histogram.high) == (float(low), float(high))
+
+
+def test_entropy_ranges_are_those_of_onnxruntime() -> None:
+    calibrate = pytest.importorskip("onnxruntime.quantization.calibrate")
+    if not hasattr(calibrate.HistogramCollector, "get_entropy_threshold"):
+        pytest.skip("this onnxruntime has no get_entropy_threshold")
+    random = np.random.default_rng(0)
+    for values in (
+        random.standard_normal(5000),
+        np.maximum(random.standard_normal(5000), 0),
+        np.exp(2 * random.standard_normal(5000)),
+        np.concatenate([random.standard_normal(100), [40.0]]),
+        random.integers(-3, 4, 200),
+    ):
+        values = values.astype(np.float32)
+        reach = float(np.abs(values).max())
+        counts, edges = np.histogram(values, 512, range=(-reach, reach))
+        low, high = np.float32(values.min()), np.float32(values.max())
+        collector = calibrate.HistogramCollector("entropy", False, 512, ENTROPY_STEPS, 99.999, "same")
+        edges = np.linspace(-reach, reach, 513).astype(np.float32)
+        expected = collector.get_entropy_threshold((counts, edges, low, high, edges[-1]), ENTROPY_STEPS)
+        histogram = Histogram(counts, np.linspace(-reach, reach, 513), float(low), float(high))
+        assert entropy(histogram) == (float(expected[0]), float(expected[1]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_finds_ranges_within_the_values(method: str, histograms: Histograms) -> None:
+    for name, histogram in histograms.items():
+        low, high = METHODS[method](histogram)
+        # The ranges of entropy are symmetric about 0.
+        slack = 0.01 * (histogram.high - histogram.low) if method != "entropy" else np.inf
+        assert low < high, name
+        assert min(histogram.low, 0) - slack <= low, name  # a range of bytes always contains 0
+        assert high <= max(histogram.high, 0) + slack, name
+
+
+@given(st.lists(st.integers(0, 1000), min_size=8, max_size=64), st.floats(0.01, 100))
+def test_mse_is_never_worse_than_minmax(counts: list[int], reach: float) -> None:
+    histogram = Histogram(np.array([*counts, 1]), np.linspace(-reach, reach, len(counts) + 2), -reach, reach)
+    centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+    mse_error, minmax_error = (squared_error(centres, histogram.counts, *method(histogram)) for method in (mse, minmax))
+    assert mse_error <= minmax_error
+
+
+def test_percentile_excludes_outliers() -> None:
+    counts = np.zeros(2000, np.int64)
+    counts[1000:1100] = 10_000_000
+    counts[-1] = 1
+    low, high = percentile(Histogram(counts, np.linspace(-10, 10, 2001), 0.0, 10.0))
+    assert low == 0
+    assert high == pytest.approx(1, abs=0.02)

@@ -1,0 +1,19 @@
+"""Fixtures of the web bundle's tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.samples.web_site import CLASSES, build_tiny_site, web_archive
+
+
+@pytest.fixture(scope="session")
+def site(make_once: Callable[..., Path]) -> Path:
+    """A bundle with the real onnxruntime-web, of a model that is sure of red photos only. Tests must not change it."""
+    archive = web_archive()
+
+    def build(folder: Path) -> None:
+        build_tiny_site(folder / "tiny", archive, classes=CLASSES, temperature=4.0, threshold=0.8)
+
+    return make_once("site", build) / "tiny"

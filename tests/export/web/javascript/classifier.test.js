@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+
+import { Classifier, missingFeatures } from "../../../../export/web/page/classifier.js";
+import { PhotoError } from "../../../../export/web/page/photo.js";
+
+/** A worker that only records messages, in the place of the browser's. */
+class FakeWorker {
+  static newest;
+  listeners = {};
+  messages = [];
+
+  constructor() {
+    FakeWorker.newest = this;
+  }
+
+  addEventListener(type, listener) {
+    this.listeners[type] = listener;
+  }
+
+  postMessage(message) {
+    this.messages.push(message);
+  }
+
+  send(data) {
+    this.listeners.message({ data });
+  }
+}
+
+/** Define the features of a browser that Node.js lacks. */
+function pretendBrowser() {
+  globalThis.Worker = FakeWorker;
+  globalThis.OffscreenCanvas = function OffscreenCanvas() {};
+  globalThis.createImageBitmap = () => {};
+}
+
+afterEach(() => {
+  delete globalThis.Worker;
+  delete globalThis.OffscreenCanvas;
+  delete globalThis.createImageBitmap;
+});
+
+test("missing features are named", () => {
+  assert.deepEqual(missingFeatures(), ["web workers", "OffscreenCanvas", "createImageBitmap"]);
+});
+
+test("a browser with all features lacks none", () => {
+  pretendBrowser();
+  assert.deepEqual(missingFeatures(), []);
+});
+
+test("WebAssembly without SIMD is not enough", (context) => {
+  pretendBrowser();
+  context.mock.method(WebAssembly, "validate", () => false);
+  assert.deepEqual(missingFeatures(), ["WebAssembly SIMD"]);
+});
+
+test("each answer belongs to its photo", async () => {
+  pretendBrowser();
+  const classifier = new Classifier({});
+  const worker = FakeWorker.newest;
+  const first = classifier.classify("first.jpg");
+  const second = classifier.classify("second.jpg");
+  assert.deepEqual(worker.messages, [{ id: 1, file: "first.jpg" }, { id: 2, file: "second.jpg" }]);
+  worker.send({ type: "answer", id: 2, answer: { uncertain: true }, milliseconds: 20 });
+  worker.send({ type: "answer", id: 1, answer: { uncertain: false }, milliseconds: 10 });
+  assert.deepEqual(await first, { uncertain: false, milliseconds: 10 });
+  assert.deepEqual(await second, { uncertain: true, milliseconds: 20 });
+});
+
+test("only errors about the photo are PhotoErrors", async () => {
+  pretendBrowser();
+  const classifier = new Classifier({});
+  const notReadable = classifier.classify("text.txt");
+  const failed = classifier.classify("photo.jpg");
+  FakeWorker.newest.send({ type: "failed", id: 1, message: "not a photo", forPeople: true });
+  FakeWorker.newest.send({ type: "failed", id: 2, message: "out of memory", forPeople: false });
+  await assert.rejects(notReadable, (error) => error instanceof PhotoError && error.message === "not a photo");
+  await assert.rejects(failed, (error) => !(error instanceof PhotoError) && error.message === "out of memory");
+});
+
+test("the state of loading is reported", () => {
+  pretendBrowser();
+  const calls = [];
+  const listener = (name) => (...values) => calls.push([name, ...values]);
+  new Classifier({
+    onProgress: listener("progress"),
+    onPreparing: listener("preparing"),
+    onReady: listener("ready"),
+    onFailure: listener("failure"),
+  });
+  const worker = FakeWorker.newest;
+  const ready = { type: "ready", threads: 2, kept: true, milliseconds: 30 };
+  worker.send({ type: "progress", loaded: 1, total: 4 });
+  worker.send({ type: "preparing" });
+  worker.send(ready);
+  worker.send({ type: "failed", id: null, message: "no network" });
+  worker.listeners.error({ message: "" });
+  assert.deepEqual(calls, [
+    ["progress", 1, 4], ["preparing"], ["ready", ready], ["failure", "no network"],
+    ["failure", "a script could not be loaded"],
+  ]);
+});

@@ -1,0 +1,184 @@
+"""Errors during training: full disks, damaged files, wrong data. Each is one line, and saved results stay valid."""
+
+import resource
+import shutil
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from finetune import train
+from finetune.command_line import main
+from finetune.data.dataset import read_split
+from finetune.run.hardware import explain_memory_errors
+from finetune.run.processes import Processes
+from runtime.errors import FlowerError
+
+pytestmark = pytest.mark.usefixtures("small_network")
+
+
+def test_full_disk_stops_the_run_and_keeps_the_last_state(
+    small_run: Path, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limit on the size of files acts as the end of the disk.
+
+    In the second epoch, layer3 is trained as well as layer4. So ``last.pt`` grows by the moments of its weights.
+    """
+    options += ["--output", str(tmp_path), "--cache-gb", "0"]
+    size = (small_run / "last.pt").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 100_000, before[1]))
+    try:
+        assert main(options) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    error = capsys.readouterr().err
+    assert "last.pt: cannot be written" in error
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.glob(".*.tmp"))
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
+    assert main([*options, "--resume"]) == 0
+    actual, expected = (torch.load(folder / "last.pt", weights_only=True) for folder in (tmp_path, small_run))
+    assert actual["epoch"] == 2
+    for part in ("network", "averaged"):
+        assert all(torch.equal(actual[part][name], expected[part][name]) for name in expected[part])
+
+
+def test_unwritable_output_is_rejected_before_any_work(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("a file where a folder should be")
+    output = tmp_path / "file" / "run"
+    assert main([*options, "--output", str(output)]) == 1
+    captured = capsys.readouterr()
+    assert f"{output}: cannot be written (Not a directory)" in captured.err
+    assert captured.out == ""
+
+
+def test_unwritable_cache_does_not_stop_the_run(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    options += ["--output", str(tmp_path / "run"), "--epochs", "1", "--cache", str(tmp_path / "cache")]
+    assert main(options) == 0
+    assert "training continues without it" in capsys.readouterr().out
+
+
+def test_infinite_loss_stops_the_first_epoch(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options += ["--output", str(tmp_path), "--optimizer", "sgd", "--warmup-epochs", "0"]
+    assert main([*options, "--lr", "1e30", "--head-lr", "1e30"]) == 1
+    assert "learning rate" in capsys.readouterr().err
+
+
+def test_state_before_an_infinite_loss_is_kept(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options += ["--output", str(tmp_path), "--optimizer", "sgd", "--clip-norm", "1e30"]
+    with monkeypatch.context() as context:
+        # The learning rate is much too high from the second epoch on.
+        context.setattr(
+            "finetune.training.epoch.learning_rate_factor", lambda step, steps, _: 1e30 if step >= steps else 1e-3
+        )
+        assert main(options) == 1
+    error = capsys.readouterr().err
+    assert "became nan in epoch 2" in error or "after epoch 2" in error or "became inf in epoch 2" in error
+    assert "--lr" in error
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
+    assert main([*options, "--resume"]) == 0
+
+
+def test_infinite_gradient_does_not_change_the_weights(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the second epoch on, the loss is finite and its gradient is not."""
+    calls: list[list[torch.nn.Parameter]] = []
+    clip = torch.nn.utils.clip_grad_norm_
+    steps_per_epoch = 3
+
+    def clip_infinite_gradient(parameters: Iterator[torch.nn.Parameter], norm: float) -> torch.Tensor:
+        trained = list(parameters)
+        if len(calls) == steps_per_epoch and (gradient := trained[-1].grad) is not None:
+            gradient.fill_(float("inf"))
+        calls.append(trained)
+        return clip(trained, norm)
+
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", clip_infinite_gradient)
+    assert main([*options, "--output", str(tmp_path), "--head", "random"]) == 1
+    error = capsys.readouterr().err
+    assert "norm of the gradient became inf in epoch 2, step 1" in error
+    assert "--lr" in error
+    assert all(bool(torch.isfinite(parameter).all()) for parameter in calls[-1])
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
+
+
+def test_photograph_that_is_damaged_during_training_is_named(
+    options: list[str], dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(dataset, tmp_path / "data")
+    damaged = read_split(tmp_path / "data", "train").paths[7]
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    options += ["--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"), "--head", "random"]
+    assert main([*options, "--workers", "1"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"finetune: {damaged}: damaged")
+    assert "Traceback" not in error
+
+
+def test_missing_data_set_without_network_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    assert main(["--data", str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "cannot be downloaded (no route to host)" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_batch_that_cannot_be_divided_over_processes_is_rejected(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Processes, "connect", lambda _: Processes(rank=0, count=2))
+    assert main([*options, "--output", str(tmp_path), "--batch-size", "6"]) == 1
+    assert "must be a multiple of 4 for 2 processes" in capsys.readouterr().err
+    assert main([*options, "--output", str(tmp_path), "--batch-size", "32"]) == 1
+    assert "fewer than one batch of 32" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": "slow"}, "the recipes are fast, default, best"),
+        ({"splits": ("val",)}, "splits must be one of"),
+        ({"splits": "train"}, "splits must be one of"),
+        ({"limit": 0}, "limit must be at least 1"),
+        ({"device": "tpu"}, "device must be one of auto, cpu, cuda"),
+        ({"weights": "nowhere.pth"}, "nowhere.pth: no such weights file"),
+    ],
+    ids=str,
+)
+def test_invalid_arguments_of_train_are_rejected(
+    arguments: dict[str, object], message: str, dataset: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(FlowerError, match=message):
+        train(dataset, **{"output": tmp_path, **arguments})  # type: ignore[arg-type]  # invalid on purpose
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("CUDA out of memory. Tried to allocate 2 GiB", "--batch-size"),
+        ("DataLoader worker (pid 7) is killed by signal: Bus error.", "--shm-size"),
+    ],
+)
+def test_memory_errors_of_torch_are_explained(error: str, advice: str) -> None:
+    with pytest.raises(FlowerError, match=advice), explain_memory_errors():
+        raise RuntimeError(error)
+    with pytest.raises(RuntimeError, match="another error"), explain_memory_errors():
+        raise RuntimeError("another error")
