@@ -132,7 +132,9 @@ def make_report(name: str, suite: Suite, options: argparse.Namespace) -> Report:
                 suite.parts[part](run)
                 files = run.save()
     suite.check(run.figures)
-    return Report(run.figures, files)
+    # As JSON has them: a notebook gets the same types as somebody who reads the file.
+    figures: Figures = json.loads(files[1].read_text(encoding="utf-8"))
+    return Report(figures, files)
 
 
 def suite_command(name: str, suite: Suite, *, default: bool = False) -> Command:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks import run_suite
+from benchmarks.measurements import training_speed
 from benchmarks.measurements.training_experiments import SEED_RUNS, Experiment, run_experiment
 from benchmarks.suites import training
 from finetune.network.checkpoint import load_checkpoint
@@ -17,7 +18,7 @@ from finetune.training.model_soup import average_checkpoints
 from runtime.errors import FlowerError
 from tests.samples.schedule import SHORT
 
-QUICK = (*SHORT, "--epochs", "1")
+QUICK = (*SHORT, "--epochs", "1", "--limit", "16", "--head", "random")
 
 
 @pytest.fixture
@@ -32,6 +33,7 @@ def quick_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(training, "RESOLUTIONS", [(64, 1.0), (96, 0.875)])
     monkeypatch.setattr(training, "FAST", Experiment("fast", "`--recipe fast`", (*QUICK, "--echo", "2")))
+    monkeypatch.setattr(training_speed, "IMAGES", 8)
     small = Recipe(epochs=3, size=64, final_size=64, batch_size=8)
     monkeypatch.setattr(training, "RECIPES", {"default": small, "fast": replace(small, final_share=0.0, echo=2)})
 

@@ -90,10 +90,11 @@ def test_run_killed_twenty_times_ends_with_the_same_weights(options: list[str], 
     started = time.monotonic()
     assert start_training(arguments, tmp_path / "uninterrupted").wait() == 0
     duration = time.monotonic() - started
-    expected = read_weights(tmp_path / "uninterrupted" / "best.pt")
+    expected = read_weights(tmp_path / "uninterrupted")
 
     def check(output: Path) -> None:
-        actual = read_weights(output / "best.pt")
+        actual = read_weights(output)
+        assert actual.keys() == expected.keys()
         assert all(torch.equal(actual[name], expected[name]) for name in expected)
         assert {path.name for path in output.iterdir()} == {"best.pt", "last.pt", "log.jsonl", "curves.png"}
 
@@ -121,9 +122,11 @@ def read_log(output: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    state_dict: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
-    return state_dict
+def read_weights(output: Path) -> dict[str, torch.Tensor]:
+    """The weights of the best epoch, and the state's after the last epoch."""
+    best: dict[str, torch.Tensor] = torch.load(output / "best.pt", weights_only=True)["state_dict"]
+    last: dict[str, torch.Tensor] = torch.load(output / "last.pt", weights_only=True)["averaged"]
+    return best | last
 
 
 def start_training(arguments: list[str], output: Path) -> "subprocess.Popen[bytes]":
