@@ -20,7 +20,8 @@ CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) an
 INSTALL := -m pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --constraint constraints.txt
 # Two worker processes. Each computes in one thread, so that they do not compete for the same two cores.
-PYTEST := env OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile
+PYTEST := env OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest
+PARALLEL := -n 2 --dist loadfile
 PHOTO = flower.jpg
 
 .PHONY: demo test test-slow test-oldest coverage pipeline clean
@@ -36,16 +37,16 @@ test: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(PARALLEL) -m "not slow"
 
 test-slow: $(DEV)/.ready
-	$(DEV)/bin/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 test-oldest: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -m pytest tests/runtime
 
 coverage: $(DEV)/.ready
-	$(PYTEST) -m "not slow" --cov --cov-report term:skip-covered
+	$(PYTEST) $(PARALLEL) -m "not slow" --cov --cov-report term:skip-covered
 
 pipeline: $(DEV)/.ready
 	$(DEV)/bin/python -m finetune --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS)) --output $(OUTPUT) $(SCHEDULE) \

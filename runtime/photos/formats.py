@@ -1,16 +1,63 @@
-"""The photo formats that are read. To add a format, add it here; its limit of pixels is in `runtime.photos.limits`."""
+"""The photo formats that are read: their names, file suffixes and limits of pixels.
+
+To add a format, add a `PhotoFormat` to `FORMATS`. The decoder, the search in folders, the limits and the messages
+follow from this table.
+"""
+
+from dataclasses import dataclass
 
 from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
-"""Pillow's names of the formats that are tried, in this order. Pillow finds phones' MPO through JPEG. The other
-formats that Pillow knows (PostScript, PSD, …) hold no photographs, and every decoder can be attacked."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"})
-"""File name endings, in lower case, that make a file in a folder a photo."""
+@dataclass(frozen=True)
+class PhotoFormat:
+    """One file format that a photo may have."""
 
-FORMAT_NAMES = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
-"""The formats, for messages."""
+    pillow_name: str
+    """Pillow's name of the format."""
+    name: str
+    """The name in messages."""
+    suffixes: tuple[str, ...]
+    """The file name endings, in lower case, that make a file in a folder a photo."""
+    max_pixels: int | None = None
+    """Largest photo that is decoded, in pixels; None for the general limit, `runtime.photos.limits.MAX_PIXELS`."""
+
+
+FORMATS = {
+    photo_format.pillow_name: photo_format
+    for photo_format in (
+        # A phone's JPEG with 108 megapixels is never decoded at full size, because libjpeg halves it while decoding.
+        PhotoFormat("JPEG", "JPEG", (".jpg", ".jpeg"), max_pixels=120_000_000),
+        PhotoFormat("PNG", "PNG", (".png",)),
+        # The decoder of WebP holds three copies of a picture.
+        PhotoFormat("WEBP", "WebP", (".webp",), max_pixels=40_000_000),
+        PhotoFormat("GIF", "GIF", (".gif",)),
+        PhotoFormat("TIFF", "TIFF", (".tif", ".tiff")),
+        PhotoFormat("BMP", "BMP", (".bmp",)),
+        PhotoFormat("AVIF", "AVIF", (".avif",)),
+    )
+}
+"""Pillow's name → format, in the order in which Pillow tries them. The other formats that Pillow knows (PostScript,
+PSD, …) hold no photographs, and every decoder can be attacked."""
+
+SUFFIXES = frozenset(suffix for photo_format in FORMATS.values() for suffix in photo_format.suffixes)
+"""The file name endings of all formats, in lower case."""
+
+HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
+"""Bytes 4 to 11 of a HEIC file (ISO/IEC 23008-12), which is refused with a message of its own."""
+
+
+def format_of(image: Image.Image) -> PhotoFormat | None:
+    """Return the format of an opened image, or None if the image comes from another source than `FORMATS`."""
+    # Pillow finds MPO, the JPEG of phones with further pictures after the first one, through its JPEG decoder.
+    name = "JPEG" if image.format == "MPO" else image.format
+    return FORMATS.get(name or "")
+
+
+def format_names() -> str:
+    """Return the names of all formats, for messages: ``JPEG, PNG, … or AVIF``."""
+    *names, last = (photo_format.name for photo_format in FORMATS.values())
+    return f"{', '.join(names)} or {last}"
 
 
 def load_decoders() -> None:

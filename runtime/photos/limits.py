@@ -1,8 +1,13 @@
-"""Limits of what is decoded: a photo may come from anywhere, so its size is checked before it is believed."""
+"""Limits of a photo. A photo may come from anywhere, so its size is checked before it is decoded.
+
+Formats with a limit of their own have it in `runtime.photos.formats`.
+"""
 
 from PIL import Image
 
 from runtime.errors import PhotoError
+from runtime.photos.formats import FORMATS, format_of
+from runtime.photos.jpeg_scans import count_scans
 
 MAX_BYTES = 128 * 1024**2
 """Largest file that is read, in bytes."""
@@ -11,10 +16,6 @@ MAX_PIXELS = 64_000_000
 """Largest photo that is decoded at full size, in pixels. Pillow needs four bytes for each, and four more after the
 conversion to RGB."""
 
-MAX_PIXELS_OF = {"JPEG": 120_000_000, "MPO": 120_000_000, "WEBP": 40_000_000}
-"""Formats with another limit. A JPEG of a phone with 108 megapixels is never decoded at full size, because libjpeg
-halves it while decoding. The decoder of WebP holds three copies of a picture."""
-
 MAX_SCANS = 100
 """Most scans of one JPEG (`runtime.photos.jpeg_scans`). Cameras and editors write about ten."""
 
@@ -22,27 +23,59 @@ TILE_TAGS = (322, 323)
 """TIFF's tags TileWidth and TileLength."""
 
 
-def check_size(image: Image.Image, name: str, *, multiple_scans: bool = False) -> None:
-    """Raise `PhotoError` if ``image`` has no pixels or too many.
+def check_file(image: Image.Image, content: bytes, name: str) -> None:
+    """Check the limits of a photo that comes from the bytes of a file.
 
     Args:
-        image: opened, not yet decoded.
-        name: of the photo, for the message.
+        image: opened from ``content``, not yet decoded.
+        content: the bytes of the file.
+        name: of the photo, for messages.
+
+    Raises:
+        PhotoError: the photo has no pixels, too many pixels, a tile that is too large, or too many scans.
+    """
+    photo_format = format_of(image)
+    if photo_format is FORMATS["JPEG"]:
+        scans = count_scans(content, MAX_SCANS)
+        check_size(image, name, multiple_scans=scans > 1)
+        if scans > MAX_SCANS:
+            raise PhotoError(f"{name}: a JPEG of more than {MAX_SCANS} scans; save it again")
+        return
+    check_size(image, name)
+    if photo_format is FORMATS["TIFF"]:
+        _check_tiles(image, name)
+
+
+def check_size(image: Image.Image, name: str, *, multiple_scans: bool = False) -> None:
+    """Check the number of pixels of an image that is not yet decoded.
+
+    Args:
+        image: opened by Pillow.
+        name: of the photo, for messages.
         multiple_scans: whether this is a JPEG in several scans. libjpeg holds all coefficients of such a picture until
             the last scan, so it has the limit of pictures that are decoded at full size.
+
+    Raises:
+        PhotoError: ``image`` has no pixels or too many.
     """
     width, height = image.size
-    if multiple_scans or image.info.get("progressive"):
-        limit = MAX_PIXELS
-    else:
-        limit = MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS)
+    photo_format = format_of(image)
+    limit = MAX_PIXELS
+    if photo_format and photo_format.max_pixels and not (multiple_scans or image.info.get("progressive")):
+        limit = photo_format.max_pixels
     if width * height > limit:
-        raise PhotoError(f"{name}: {width} × {height} is {too_many_pixels(limit)}")
+        raise PhotoError(f"{name}: {width} × {height} is {_too_many_pixels(limit)}")
     if not width or not height:
         raise PhotoError(f"{name}: has no pixels")
 
 
-def check_tiles(image: Image.Image, name: str) -> None:
+def decompression_bomb_error(name: str) -> PhotoError:
+    """Return the error for a photo that Pillow refuses to open because it has too many pixels for any format."""
+    largest = max(photo_format.max_pixels or MAX_PIXELS for photo_format in FORMATS.values())
+    return PhotoError(f"{name}: {_too_many_pixels(largest)}")
+
+
+def _check_tiles(image: Image.Image, name: str) -> None:
     """Raise `PhotoError` if a tile of a TIFF is too large. A tile is decoded as a whole and may exceed the picture."""
     tags = getattr(image, "tag_v2", {})
     try:
@@ -50,9 +83,8 @@ def check_tiles(image: Image.Image, name: str) -> None:
     except (TypeError, ValueError):
         raise PhotoError(f"{name}: damaged (its tiles have no size)") from None
     if width * height > MAX_PIXELS:
-        raise PhotoError(f"{name}: a tile of {width} × {height} is {too_many_pixels(MAX_PIXELS)}")
+        raise PhotoError(f"{name}: a tile of {width} × {height} is {_too_many_pixels(MAX_PIXELS)}")
 
 
-def too_many_pixels(limit: int) -> str:
-    """Return the end of the message about a photo with more than ``limit`` pixels."""
+def _too_many_pixels(limit: int) -> str:
     return f"more than {limit // 1_000_000} megapixels; send a smaller copy"

@@ -9,14 +9,39 @@ from runtime.errors import PhotoError
 from runtime.photos.limits import MAX_BYTES
 
 
-def read_file(path: Path) -> bytes:
-    """Return the content of a file, at most one byte more than `MAX_BYTES`.
+def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> tuple[bytes, str]:
+    """Return the bytes of a photo, and its name for messages.
+
+    Args:
+        photo: a path, the bytes themselves, or a file object in binary mode.
 
     Raises:
-        PhotoError: the file does not exist, cannot be read, or is no regular file.
+        PhotoError: the photo is missing, empty, larger than `MAX_BYTES` or cannot be read, or ``photo`` has another
+            type.
     """
+    name = "the photo"
+    if isinstance(photo, str | os.PathLike):
+        name = os.fsdecode(photo)
+        content = _read_path(Path(photo))
+    elif isinstance(photo, bytes | bytearray | memoryview):
+        content = bytes(photo)
+    elif hasattr(photo, "read"):
+        if _file_descriptor(photo) == 0:
+            name = "standard input"
+        content = _read_stream(photo, name)
+    else:
+        raise PhotoError(f"a photo is a path, bytes, a file, an image or an array, not {type(photo).__name__}")
+    if not content:
+        raise PhotoError(f"{name}: the file is empty")
+    if len(content) > MAX_BYTES:
+        raise PhotoError(f"{name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
+    return content, name
+
+
+def _read_path(path: Path) -> bytes:
+    """Return the content of a regular file, at most one byte more than `MAX_BYTES`."""
     try:
-        # Non-blocking, so that a FIFO without a writer is refused instead of waited for.
+        # Non-blocking, so that a FIFO without a writer is refused and not waited for.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb") as file:
             kind = os.fstat(file.fileno()).st_mode
@@ -32,16 +57,8 @@ def read_file(path: Path) -> bytes:
         raise PhotoError(f"{path}: cannot be read ({reason})") from None
 
 
-def read_stream(file: BinaryIO, name: str) -> bytes:
-    """Return the rest of a binary file object, at most one byte more than `MAX_BYTES`.
-
-    Args:
-        file: opened in binary mode.
-        name: for messages.
-
-    Raises:
-        PhotoError: the file cannot be read or is in text mode.
-    """
+def _read_stream(file: BinaryIO, name: str) -> bytes:
+    """Return the rest of a binary file object, at most one byte more than `MAX_BYTES`."""
     parts, remaining = [], MAX_BYTES + 1
     try:
         # One read from an unbuffered file, a pipe or a socket may return only a part.
@@ -55,7 +72,7 @@ def read_stream(file: BinaryIO, name: str) -> bytes:
     return b"".join(parts)
 
 
-def file_descriptor(file: BinaryIO) -> int | None:
+def _file_descriptor(file: BinaryIO) -> int | None:
     """Return the descriptor of a file object, or None if it has none."""
     try:
         return file.fileno()

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime import DeviceError, FlowerClassifier, ModelError, ModelInfo, PhotoError
+from runtime import Answer, DeviceError, FlowerClassifier, ModelError, ModelInfo, PhotoError
 from runtime.inference.model_file import PREFIX
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
 
@@ -24,7 +24,7 @@ def classifier(tmp_path: Path) -> FlowerClassifier:
     return FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"), device="cpu")
 
 
-def test_the_most_probable_come_first(classifier: FlowerClassifier) -> None:
+def test_answers_are_sorted_by_probability(classifier: FlowerClassifier) -> None:
     predictions = classifier.predict(RED, top=2)
     assert [prediction.label for prediction in predictions] == ["red", "green"]
     logits = np.array([250, 20, 10]) / 25
@@ -36,7 +36,7 @@ def test_probabilities_sum_to_one(classifier: FlowerClassifier) -> None:
     assert classifier.probabilities(RED).sum() == pytest.approx(1)
 
 
-def test_the_temperature_sharpens_or_softens(tmp_path: Path) -> None:
+def test_temperature_changes_probabilities(tmp_path: Path) -> None:
     predictions = [
         FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx", temperature=temperature)).predict(RED)[0].probability
         for temperature in (0.5, 10.0, 100.0)
@@ -46,37 +46,39 @@ def test_the_temperature_sharpens_or_softens(tmp_path: Path) -> None:
     assert predictions[0] > predictions[1] > predictions[2]
 
 
-def test_many_photos_keep_their_order_and_errors_their_place(classifier: FlowerClassifier) -> None:
-    answers = [answer for _, answer in classifier.predict_many([RED, b"no photo", BLUE], top=1)]
-    assert isinstance(answers[1], PhotoError)
-    assert [answers[0][0].label, answers[2][0].label] == ["red", "blue"]
+def test_predict_many_keeps_the_order_of_photos_and_errors(classifier: FlowerClassifier) -> None:
+    first, second, third = (answer for _, answer in classifier.predict_many([RED, b"no photo", BLUE], top=1))
+    assert isinstance(first, Answer)
+    assert isinstance(second, PhotoError)
+    assert isinstance(third, Answer)
+    assert [first.best.label, third.best.label] == ["red", "blue"]
 
 
-def test_many_photos_are_not_one(classifier: FlowerClassifier) -> None:
+def test_predict_many_refuses_a_single_path(classifier: FlowerClassifier) -> None:
     with pytest.raises(PhotoError, match="list"):
         next(classifier.predict_many("rose.jpg"))
 
 
-def test_below_the_threshold_an_answer_is_uncertain(tmp_path: Path) -> None:
+def test_answer_below_the_threshold_is_uncertain(tmp_path: Path) -> None:
     probability = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx")).predict(RED).best.probability
     for threshold, uncertain in ((0.0, False), (probability - 1e-6, False), (probability + 1e-6, True)):
         model = save_tiny_model(tmp_path / "tiny.onnx", threshold=threshold)
         assert FlowerClassifier(model).predict(RED).uncertain is uncertain
 
 
-def test_many_photos_answer_as_each_alone(classifier: FlowerClassifier) -> None:
+def test_predict_many_answers_like_predict(classifier: FlowerClassifier) -> None:
     photos = [np.roll(RED, shift, axis=2) for shift in range(3)] * 15
     answers = [answer for _, answer in classifier.predict_many(photos)]
     assert answers == [classifier.predict(photo) for photo in photos]
 
 
-def test_one_classifier_serves_many_threads(classifier: FlowerClassifier) -> None:
+def test_classifier_can_be_shared_by_threads(classifier: FlowerClassifier) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda photo: classifier.predict(photo)[0].label, [RED, BLUE] * 20))
     assert answers == ["red", "blue"] * 20
 
 
-def test_the_model_inside_names_what_it_knows() -> None:
+def test_the_model_inside_has_oxfords_classes() -> None:
     classifier = FlowerClassifier(device="cpu")
     assert len(classifier.classes) == 102
     assert (classifier.info.precision, classifier.device) == ("int8", "cpu")
@@ -86,8 +88,8 @@ def test_the_model_inside_names_what_it_knows() -> None:
 EXTERNAL = b"\n\x08location\x12\x06w.data"
 
 
-def external(entry: bytes) -> bytes:
-    """A model whose weights are said to lie in another file; ``entry`` says so, of the length of `EXTERNAL`."""
+def with_external_data(entry: bytes) -> bytes:
+    """Return a model that refers to weights in another file by ``entry``, which is as long as `EXTERNAL`."""
     model = tiny_model()
     tensor = model.graph.initializer[1]
     tensor.ClearField("raw_data")
@@ -96,20 +98,20 @@ def external(entry: bytes) -> bytes:
     content = model.SerializeToString()
     assert content.count(EXTERNAL) == 1
     assert len(entry) == len(EXTERNAL)
-    return content.replace(EXTERNAL, entry)
+    return bytes(content.replace(EXTERNAL, entry))
 
 
-def foreign(path: Path) -> bytes:
+def without_metadata(path: Path) -> bytes:
     model = tiny_model()
     del model.metadata_props[:]
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def with_metadata(**values: object) -> bytes:
     model = tiny_model()
     metadata = INFO.to_metadata() | {PREFIX + key: json.dumps(value) for key, value in values.items()}
     helper.set_model_props(model, metadata)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 @pytest.mark.parametrize(
@@ -118,13 +120,13 @@ def with_metadata(**values: object) -> bytes:
         (lambda path: b"", "empty"),
         (lambda path: b"no model at all", "not a model"),
         (lambda path: tiny_model().SerializeToString()[:-200], "not a model"),
-        (lambda path: external(EXTERNAL), "weights in other files"),
-        (lambda path: external(b"\x12\x06w.data\n\x08location"), "weights in other files"),
-        (lambda path: external(b"\n\x88\0location\x12\x05.data"), "weights in other files"),
-        (lambda path: tiny_model(batch=4).SerializeToString(), "does not fit"),
-        (foreign, "not made by this toolkit"),
-        (lambda path: tiny_model(size=8).SerializeToString(), "does not fit"),
-        (lambda path: tiny_model(classes=2).SerializeToString(), "does not fit"),
+        (lambda path: with_external_data(EXTERNAL), "weights in other files"),
+        (lambda path: with_external_data(b"\x12\x06w.data\n\x08location"), "weights in other files"),
+        (lambda path: with_external_data(b"\n\x88\0location\x12\x05.data"), "weights in other files"),
+        (lambda path: tiny_model(batch=4).SerializeToString(), "does not match"),
+        (without_metadata, "not made by this toolkit"),
+        (lambda path: tiny_model(size=8).SerializeToString(), "does not match"),
+        (lambda path: tiny_model(classes=2).SerializeToString(), "does not match"),
         (lambda path: with_metadata(format=99), "format"),
         (lambda path: with_metadata(classes=[]), "class names"),
         (lambda path: with_metadata(classes=[1, 2, 3]), "class names"),
@@ -135,7 +137,7 @@ def with_metadata(**values: object) -> bytes:
     ],
     ids=range(17),
 )
-def test_files_that_are_no_model_of_ours_are_refused_in_words(make, words: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_invalid_model_file_is_refused_with_a_message(make, words: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "model.onnx"
     path.write_bytes(make(path))
     with pytest.raises(ModelError, match=words) as caught:
@@ -143,7 +145,7 @@ def test_files_that_are_no_model_of_ours_are_refused_in_words(make, words: str, 
     assert "\n" not in str(caught.value)
 
 
-def test_an_answer_that_is_no_number_is_not_given(tmp_path: Path) -> None:
+def test_logits_that_are_not_finite_are_an_error(tmp_path: Path) -> None:
     model = tiny_model()
     model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.full((3, 3), np.nan, np.float32), "weights"))
     (tmp_path / "nan.onnx").write_bytes(model.SerializeToString())
@@ -152,7 +154,7 @@ def test_an_answer_that_is_no_number_is_not_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [0, -1, 2.5, "many"])
-def test_threads_that_make_no_sense(threads: object, tmp_path: Path) -> None:
+def test_invalid_thread_numbers_are_refused(threads: object, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="threads"):
         FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"), threads=threads)  # type: ignore[arg-type]
 
@@ -162,7 +164,7 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
         FlowerClassifier(tmp_path / "nowhere.onnx")
 
 
-def test_metadata_survives_a_round_through_a_file(tmp_path: Path) -> None:
+def test_metadata_survives_a_round_trip_through_a_file(tmp_path: Path) -> None:
     changes = {
         "evaluation": {"test": {"images": 3, "top1": 99.5}},
         "versions": {"numpy": "2"},
@@ -174,7 +176,7 @@ def test_metadata_survives_a_round_through_a_file(tmp_path: Path) -> None:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10**6), byte=st.integers(0, 255))
-def test_a_damaged_file_works_or_is_refused(
+def test_damaged_model_file_works_or_is_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], place: int, byte: int
 ) -> None:
     content = bytearray(tiny_model().SerializeToString())
@@ -190,6 +192,6 @@ def test_a_damaged_file_works_or_is_refused(
 @given(
     st.dictionaries(st.sampled_from(list(INFO.to_metadata())), st.text() | st.sampled_from(["[]", "{}", "null", "1"]))
 )
-def test_any_metadata_gives_an_info_or_a_model_error(changes: dict[str, str]) -> None:
+def test_any_metadata_is_read_or_refused(changes: dict[str, str]) -> None:
     with contextlib.suppress(ModelError):
         assert ModelInfo.from_metadata(INFO.to_metadata() | changes).classes

@@ -14,20 +14,20 @@ from tests.samples.tiny_model import save_tiny_model
 CPU, CUDA = DEVICES["cpu"].provider, DEVICES["cuda"].provider
 
 
-def built_for(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """As if the installed onnxruntime had these."""
+def provide_devices(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let onnxruntime report the providers of these devices."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [DEVICES[name].provider for name in names])
 
 
-def test_auto_tries_the_best_first_and_the_processor_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    built_for(monkeypatch, "tensorrt", "cuda", "cpu")
+def test_auto_tries_the_best_device_first_and_the_cpu_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    provide_devices(monkeypatch, "tensorrt", "cuda", "cpu")
     assert [device.name for device in candidate_devices("auto")] == ["cuda", "cpu"]
-    built_for(monkeypatch, "cpu")
+    provide_devices(monkeypatch, "cpu")
     assert [device.name for device in candidate_devices("auto")] == ["cpu"]
 
 
-def test_what_a_device_lacks_falls_to_those_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    built_for(monkeypatch, "tensorrt", "cuda", "cpu")
+def test_fallback_providers_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    provide_devices(monkeypatch, "tensorrt", "cuda", "cpu")
     assert providers_for(DEVICES["cpu"]) == [CPU]
     assert providers_for(DEVICES["tensorrt"]) == [DEVICES["tensorrt"].provider, CUDA, CPU]
 
@@ -35,20 +35,18 @@ def test_what_a_device_lacks_falls_to_those_below_it(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("name", "words"), [("cuda", "onnxruntime-gpu"), ("qnn", "onnxruntime-qnn"), ("oven", "one of")]
 )
-def test_a_device_that_is_not_there_is_refused_with_what_to_install(
-    name: str, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built_for(monkeypatch, "cpu")
+def test_missing_device_error_names_the_package(name: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    provide_devices(monkeypatch, "cpu")
     with pytest.raises(DeviceError, match=words):
         candidate_devices(name)
 
 
-def test_a_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This onnxruntime has none, and so stands for one whose driver is missing."""
     model = save_tiny_model(tmp_path / "tiny.onnx")
     if CUDA in onnxruntime.get_available_providers():
         pytest.skip("there is a GPU")
-    built_for(monkeypatch, "cuda", "cpu")
+    provide_devices(monkeypatch, "cuda", "cpu")
     classifier = FlowerClassifier(model)
     assert (classifier.device, classifier.failed_devices) == ("cpu", ("cuda",))
     with pytest.raises(DeviceError, match="could not be started"):
@@ -76,7 +74,7 @@ def test_two_hardware_threads_of_a_core_count_once(tmp_path: Path) -> None:
         ("nonsense\n", {}, float("inf")),
     ],
 )
-def test_limits_of_control_groups(membership: str, files: dict[str, str], limit: float, tmp_path: Path) -> None:
+def test_control_group_limits(membership: str, files: dict[str, str], limit: float, tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
@@ -84,6 +82,6 @@ def test_limits_of_control_groups(membership: str, files: dict[str, str], limit:
     assert processor_time_limit(tmp_path, tmp_path / "membership") == limit
 
 
-def test_a_container_with_half_a_processor_gets_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_processor_gets_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.inference.cpu_threads.processor_time_limit", lambda: 0.5)
     assert default_threads() == 1

@@ -34,7 +34,7 @@ def red(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_table_for_people(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_output(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", model, "--top", "2", str(red)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == str(red)
@@ -42,7 +42,7 @@ def test_a_table_for_people(model: str, red: Path, capsys: pytest.CaptureFixture
     assert len(lines) == 3
 
 
-def test_json_for_programs(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", model, "--json", str(red), str(red)]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["photo"] for answer in answers] == [str(red)] * 2
@@ -50,7 +50,7 @@ def test_json_for_programs(model: str, red: Path, capsys: pytest.CaptureFixture[
     assert sum(p["probability"] for p in answers[0]["predictions"]) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_folder_stands_for_the_photos_below_it(
+def test_folder_means_all_photos_below_it(
     model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "folder"
@@ -72,7 +72,7 @@ def test_standard_input(
     assert json.loads(capsys.readouterr().out)["photo"] == "-"
 
 
-def test_good_photos_are_answered_beside_bad_ones(
+def test_readable_photos_are_answered_beside_unreadable_ones(
     model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text.jpg").write_text("hello")
@@ -88,7 +88,7 @@ def test_good_photos_are_answered_beside_bad_ones(
 
 
 @pytest.mark.parametrize("arguments", [["--model", "nowhere.onnx", "x.jpg"], ["--device", "cuda", "x.jpg"]])
-def test_a_model_or_device_that_is_not_there(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_model_or_device_is_an_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -104,14 +104,14 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert caught.value.code == 2
 
 
-def infer(*arguments: str | bytes, **options: object) -> subprocess.CompletedProcess[bytes]:
-    """The command as its users start it, in a process of its own."""
+def infer(*arguments: str | bytes, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in a process of its own."""
     command = [sys.executable, "-m", "runtime", *arguments]
-    return subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120, env=env, check=False)
 
 
-def test_it_keeps_to_itself(model: str, red: Path, tmp_path: Path) -> None:
-    """Nothing in the user's home, and so nothing gathered to be sent."""
+def test_nothing_is_written_to_the_home_folder(model: str, red: Path, tmp_path: Path) -> None:
+    """Onnxruntime's telemetry, which keeps files there, is off."""
     home = tmp_path / "home"
     home.mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
@@ -123,9 +123,7 @@ def test_it_keeps_to_itself(model: str, red: Path, tmp_path: Path) -> None:
     ("redirection", "status", "words"),
     [("- <&-", 1, b"standard input is closed"), ("{red} >/dev/full", 1, b"cannot be written"), ("{red} >&-", 0, b"")],
 )
-def test_standard_streams_that_are_closed_or_full(
-    redirection: str, status: int, words: bytes, model: str, red: Path
-) -> None:
+def test_closed_or_full_standard_streams(redirection: str, status: int, words: bytes, model: str, red: Path) -> None:
     command = f"{sys.executable} -m runtime --model {model} {redirection.format(red=red)}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
     assert result.returncode == status
@@ -133,7 +131,7 @@ def test_standard_streams_that_are_closed_or_full(
     assert len(result.stderr.splitlines()) <= 1
 
 
-def test_complaints_go_nowhere_else_when_standard_error_is_closed(model: str, red: Path, tmp_path: Path) -> None:
+def test_errors_go_nowhere_if_standard_error_is_closed(model: str, red: Path, tmp_path: Path) -> None:
     command = f"{sys.executable} -m runtime --model {model} --json {red} {tmp_path}/missing.jpg 2>&-"
     result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
     assert result.returncode == 1
@@ -144,23 +142,23 @@ def test_version() -> None:
     assert infer("--version").stdout.decode().split() == ["flower-infer", __version__]
 
 
-def test_a_reader_that_goes_away_is_no_error(model: str, red: Path) -> None:
+def test_closed_pipe_is_no_error(model: str, red: Path) -> None:
     command = f"{sys.executable} -m runtime --model {model} --json {f'{red} ' * 200} | head -n 1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
     assert len(result.stdout.splitlines()) == 1
     assert result.stderr == b""
 
 
-def test_names_that_are_not_text(model: str, red: Path, tmp_path: Path) -> None:
-    odd = os.fsencode(tmp_path) + b"/caf\xe9.png"
-    shutil.copy(red, odd)
+def test_file_names_that_are_not_utf8(model: str, red: Path, tmp_path: Path) -> None:
+    not_utf8 = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    shutil.copy(os.fsencode(red), not_utf8)
     for mode in (["--json"], []):
         for encoding in ("utf-8", "ascii"):
-            result = infer("--model", model, *mode, odd, env={**os.environ, "PYTHONIOENCODING": encoding})
+            result = infer("--model", model, *mode, not_utf8, env={**os.environ, "PYTHONIOENCODING": encoding})
             assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_the_model_inside_answers_a_photo_of_no_special_size(tmp_path: Path) -> None:
+def test_the_model_inside_answers_a_photo_of_any_size(tmp_path: Path) -> None:
     path = tmp_path / "grey.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (33, 1000), dtype=np.uint8)).save(path)
     result = infer("--json", str(path))
@@ -168,7 +166,7 @@ def test_the_model_inside_answers_a_photo_of_no_special_size(tmp_path: Path) -> 
     assert len(json.loads(result.stdout)["predictions"]) == 5
 
 
-def test_csv_for_spreadsheets(model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_output(model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = tmp_path / 'a "red",\nflower.png'
     shutil.copy(red, odd)
     assert main(["--model", model, "--csv", "--top", "2", str(odd), str(red)]) == 0
@@ -180,7 +178,7 @@ def test_csv_for_spreadsheets(model: str, red: Path, tmp_path: Path, capsys: pyt
     assert rows[0]["uncertain"] == "false"
 
 
-def test_an_uncertain_answer_says_so(red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_says_not_sure(red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shy = str(save_tiny_model(tmp_path / "shy.onnx", threshold=0.99, temperature=20.0))
     assert main(["--model", shy, str(red)]) == 0
     assert "not sure: perhaps no flower, or none of the 3 " in capsys.readouterr().out
@@ -188,13 +186,13 @@ def test_an_uncertain_answer_says_so(red: Path, tmp_path: Path, capsys: pytest.C
     assert json.loads(capsys.readouterr().out)["uncertain"] is True
 
 
-def test_quiet_leaves_the_answers_alone(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_answers_only(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", model, "--quiet", "nowhere.jpg", str(red)]) == 1
     captured = capsys.readouterr()
     assert (captured.err, captured.out.splitlines()[0]) == ("", str(red))
 
 
-def test_patterns_that_the_shell_left(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_patterns_are_expanded(model: str, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (red.parent / "deep").mkdir()
     shutil.copy(red, red.parent / "deep" / "other.png")
     assert main(["--model", model, "--json", f"{red.parent}/**/*.png", f"{red.parent}/*.gif"]) == 1
@@ -204,7 +202,7 @@ def test_patterns_that_the_shell_left(model: str, red: Path, capsys: pytest.Capt
     assert "no file fits" in captured.err
 
 
-def test_what_the_model_and_onnxruntime_say(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_and_list_devices(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", model, "--info"]) == 0
     assert "3: red, green, blue" in capsys.readouterr().out
     assert main(["--model", model, "--info", "--json"]) == 0
@@ -219,13 +217,13 @@ def test_what_the_model_and_onnxruntime_say(model: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     "arguments", [["--info", "x.jpg"], ["--watch", "a", "x.jpg"], ["--json", "--csv", "x.jpg"], ["--output", "o", "x"]]
 )
-def test_things_that_do_not_go_together(arguments: list[str]) -> None:
+def test_options_that_exclude_each_other_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
 
 
-def test_a_bar_on_a_terminal_and_nowhere_else() -> None:
+def test_progress_line_is_shown_on_a_terminal_only() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -271,7 +269,7 @@ runpy.run_module("runtime", run_name="__main__")
 @pytest.mark.parametrize(
     "moment", ["argparse", "numpy", "onnxruntime", "onnxruntime.capi", "runtime.command_line.progress"]
 )
-def test_ctrl_c_while_it_starts(moment: str, model: str, red: Path) -> None:
+def test_ctrl_c_during_imports_ends_without_traceback(moment: str, model: str, red: Path) -> None:
     command = [sys.executable, "-c", INTERRUPTED_AT_IMPORT, moment, "--model", model, str(red)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, preexec_fn=enable_keyboard_interrupt)
     assert result.returncode in (130, -signal.SIGINT)
@@ -280,9 +278,15 @@ def test_ctrl_c_while_it_starts(moment: str, model: str, red: Path) -> None:
 
 def test_ctrl_c_keeps_the_answers_so_far(model: str, red: Path) -> None:
     command = [sys.executable, "-m", "runtime", "--model", model, "--json", *[str(red)] * 5000]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # Unbuffered: communicate() does not know of what readline() has read beyond the line.
-    with subprocess.Popen(command, cwd=ROOT, bufsize=0, **pipes, preexec_fn=enable_keyboard_interrupt) as process:
+    # Unbuffered, because communicate() does not return what readline() has read beyond the line.
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        bufsize=0,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=enable_keyboard_interrupt,
+    ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)

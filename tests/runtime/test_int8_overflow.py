@@ -1,5 +1,7 @@
 """Processors whose INT8 kernels overflow are found out."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,19 +12,17 @@ from runtime.inference import int8_overflow
 from runtime.inference.session import session_options
 
 
-def test_the_probe_is_a_valid_model_whose_product_would_overflow_16_bits() -> None:
+def test_probe_is_a_valid_model_whose_product_overflows_16_bits() -> None:
     model = onnx.load_from_string(int8_overflow.PROBE)
     onnx.checker.check_model(model, full_check=True)
     feeds = {"a": np.full((4, 8), 255, np.uint8), "b": np.full((8, 16), 127, np.int8)}
-    product = ReferenceEvaluator(model).run(None, feeds)[0]
-    assert (product == 8 * 255 * 127).all()
+    product: Any = ReferenceEvaluator(model).run(None, feeds)
+    assert (product[0] == 8 * 255 * 127).all()
     assert np.iinfo(np.int16).max < 2 * 255 * 127
 
 
 @pytest.mark.parametrize("saturates", [False, True])
-def test_weights_are_held_as_uint8_only_where_products_overflow(
-    saturates: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_x64quantprecision_is_set_only_if_products_overflow(saturates: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     class Processor:
         def __init__(self, *arguments: object, **options: object) -> None:
             pass
@@ -36,11 +36,11 @@ def test_weights_are_held_as_uint8_only_where_products_overflow(
     monkeypatch.setattr(
         "runtime.inference.session.int8_products_overflow", int8_overflow.int8_products_overflow.__wrapped__
     )
-    assert _holds_weights_as_uint8(session_options(threads=2)) is saturates
+    assert _uses_uint8_weights(session_options(threads=2)) is saturates
 
 
-def _holds_weights_as_uint8(options: onnxruntime.SessionOptions) -> bool:
+def _uses_uint8_weights(options: onnxruntime.SessionOptions) -> bool:
     try:
-        return options.get_session_config_entry("session.x64quantprecision") == "1"
+        return bool(options.get_session_config_entry("session.x64quantprecision") == "1")
     except RuntimeError:  # not set
         return False

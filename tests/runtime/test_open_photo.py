@@ -16,13 +16,20 @@ from PIL import Image
 
 from runtime.errors import PhotoError
 from runtime.photos.formats import FORMATS
-from runtime.photos.open_photo import open_photo
+from runtime.photos.open_photo import Photo, open_photo
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def red_of(image: Image.Image, place: tuple[int, int]) -> int:
+    """Return the red value of a pixel."""
+    pixel = image.getpixel(place)
+    assert isinstance(pixel, tuple)
+    return int(pixel[0])
 
 
 def halves(left: tuple[int, int, int], right: tuple[int, int, int], size: tuple[int, int] = (40, 20)) -> Image.Image:
@@ -48,13 +55,13 @@ RED, BLUE = (250, 10, 10), (10, 10, 250)
         (8, (20, 40), (10, 35)),
     ],
 )
-def test_exif_orientation_is_obeyed(orientation: int, size: tuple[int, int], red_at: tuple[int, int]) -> None:
+def test_exif_orientation_is_applied(orientation: int, size: tuple[int, int], red_at: tuple[int, int]) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encoded(halves(RED, BLUE), "JPEG", exif=exif, quality=95, subsampling=0)
     image = open_photo(content)
     assert image.size == size
-    assert image.getpixel(red_at)[0] > 200
+    assert red_of(image, red_at) > 200
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "RGBA", "LA", "YCbCr", "HSV", "I", "F", "I;16"])
@@ -81,29 +88,27 @@ def test_sixteen_bit_png_is_scaled_not_clipped() -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF"])
-def test_transparent_parts_lie_on_white(form: str) -> None:
+def test_transparent_parts_become_white(form: str) -> None:
     image = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
     image.paste((250, 10, 10, 255), (0, 0, 8, 16))
     result = open_photo(encoded(image, form, **({"lossless": True} if form == "WEBP" else {})))
     assert result.getpixel((12, 8)) == (255, 255, 255)
-    assert result.getpixel((3, 8))[0] > 240
+    assert red_of(result, (3, 8)) > 240
 
 
-def test_animation_gives_its_first_frame() -> None:
+def test_first_frame_of_an_animation_is_taken() -> None:
     content = encoded(
         Image.new("RGB", (9, 9), RED), "GIF", save_all=True, append_images=[Image.new("RGB", (9, 9), BLUE)]
     )
-    assert open_photo(content).getpixel((4, 4))[0] > 240
+    assert red_of(open_photo(content), (4, 4)) > 240
 
 
-def test_every_way_to_give_a_photo(photo: Path) -> None:
+def test_photo_can_be_a_path_bytes_file_image_or_array(photo: Path) -> None:
     expected = np.asarray(open_photo(photo))
     with photo.open("rb") as file:
-        same = [str(photo), photo.read_bytes(), file, Image.open(photo), expected]
-        for way in same[:2] + same[3:]:
-            assert np.array_equal(np.asarray(open_photo(way)), expected)
-        file.seek(0)
-        assert np.array_equal(np.asarray(open_photo(file)), expected)
+        sources: list[Photo] = [str(photo), photo.read_bytes(), file, Image.open(photo), expected]
+        for source in sources:
+            assert np.array_equal(np.asarray(open_photo(source)), expected)
 
 
 def test_large_jpeg_is_decoded_at_reduced_scale() -> None:
@@ -113,7 +118,7 @@ def test_large_jpeg_is_decoded_at_reduced_scale() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
-def test_what_lies_around_a_jpeg_is_not_taken_for_its_scans(options: dict[str, bool]) -> None:
+def test_data_around_a_jpeg_is_not_counted_as_scans(options: dict[str, bool]) -> None:
     content = encoded(Image.new("RGB", (64, 48), RED), "JPEG", **options)
     thumbnails = b"\xff\xe1" + struct.pack(">H", 2 + 400) + b"\xff\xda" * 200
     film = b"\xff\xda\0\x08" * 1000
@@ -144,13 +149,13 @@ def bomb(width: int, height: int) -> bytes:
     ],
     ids=["empty", "text", "heic", "postscript", "truncated", "144 MP", "bomb", "no data"],
 )
-def test_what_is_no_photo_is_refused_in_words(content: bytes, words: str) -> None:
+def test_invalid_photo_is_refused_with_a_message(content: bytes, words: str) -> None:
     with pytest.raises(PhotoError, match=words) as caught:
         open_photo(content)
     assert "\n" not in str(caught.value)
 
 
-def test_paths_that_hold_no_photo(tmp_path: Path) -> None:
+def test_path_without_a_photo_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match="no such file"):
         open_photo(tmp_path / "missing.jpg")
     with pytest.raises(PhotoError, match=r"folder|not a file"):
@@ -170,7 +175,7 @@ def test_arrays_of_other_shapes_or_types_are_refused(array: np.ndarray) -> None:
         open_photo(array)
 
 
-def test_the_callers_image_is_left_alone() -> None:
+def test_the_image_of_the_caller_is_not_changed() -> None:
     image = Image.new("RGB", (5, 5), RED)
     copy = open_photo(image)
     copy.putpixel((0, 0), BLUE)

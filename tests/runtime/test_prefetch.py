@@ -12,12 +12,12 @@ from runtime.errors import FlowerError, PhotoError
 from runtime.photos.prefetch import PrefetchDecoder
 
 
-def taken(decoder: PrefetchDecoder[int, int], limit: int = 3) -> list[tuple[int, object]]:
-    found = []
-    while part := decoder.next_batch(limit):
-        assert len(part) <= limit
-        found += part
-    return found
+def take_all(decoder: PrefetchDecoder[int, int], limit: int = 3) -> list[tuple[int, int | FlowerError]]:
+    results = []
+    while batch := decoder.next_batch(limit):
+        assert len(batch) <= limit
+        results += batch
+    return results
 
 
 @settings(max_examples=50)
@@ -26,10 +26,10 @@ def test_results_keep_their_order(count: int, threads: int, depth: int, limit: i
     decoder = PrefetchDecoder(
         range(count), lambda number: number * number, threads=threads, depth=depth, alternate=alternate
     )
-    assert taken(decoder, limit) == [(number, number * number) for number in range(count)]
+    assert take_all(decoder, limit) == [(number, number * number) for number in range(count)]
 
 
-def test_an_endless_source_is_not_run_ahead_of_by_more_than_the_depth() -> None:
+def test_at_most_depth_items_are_decoded_in_advance() -> None:
     asked: list[int] = []
     enough = threading.Event()
 
@@ -49,13 +49,17 @@ def test_an_endless_source_is_not_run_ahead_of_by_more_than_the_depth() -> None:
     assert len(asked) <= 6
 
 
-def test_in_turns_nothing_is_begun_while_results_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "runtime.photos.prefetch.SOURCE_TIMEOUT_S", 60
-    )  # a busy machine must not look like a source that waits
+def test_alternating_decoder_starts_nothing_while_results_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine, the source must not be taken to be waiting for input.
+    monkeypatch.setattr("runtime.photos.prefetch.SOURCE_TIMEOUT_S", 60)
     asked: list[int] = []
-    source = (asked.append(number) or number for number in itertools.count())
-    decoder = PrefetchDecoder(source, lambda number: number, threads=3, depth=4, alternate=True)
+
+    def source() -> Iterator[int]:
+        for number in itertools.count():
+            asked.append(number)
+            yield number
+
+    decoder = PrefetchDecoder(source(), lambda number: number, threads=3, depth=4, alternate=True)
     begun = []
     for limit in (2, 1, 1, 2):
         found = decoder.next_batch(limit)
@@ -66,7 +70,7 @@ def test_in_turns_nothing_is_begun_while_results_last(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("alternate", [False, True])
-def test_what_is_ready_is_taken_while_the_source_waits(alternate: bool) -> None:
+def test_results_can_be_taken_while_the_source_waits(alternate: bool) -> None:
     more = threading.Event()
 
     def source() -> Iterator[int]:
@@ -81,7 +85,7 @@ def test_what_is_ready_is_taken_while_the_source_waits(alternate: bool) -> None:
     assert decoder.next_batch(8) == []
 
 
-def test_errors_of_photos_keep_their_place_and_others_end_it() -> None:
+def test_a_flower_error_keeps_its_place_and_other_errors_end_the_iteration() -> None:
     def decode(number: int) -> int:
         if number == 1:
             raise PhotoError("damaged")
@@ -99,7 +103,7 @@ def test_errors_of_photos_keep_their_place_and_others_end_it() -> None:
     assert isinstance(found[1][1], PhotoError)
 
 
-def test_an_error_of_the_source_comes_after_what_it_gave() -> None:
+def test_an_error_of_the_source_is_raised_after_its_results() -> None:
     def source() -> Iterator[int]:
         yield 1
         raise KeyError("camera")

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,27 +35,27 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """What happens between one look at the folder and the next: functions, in turn; a second passes at each."""
-    acts: list[object] = []
+def scan_actions(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Functions that run between the scans of the folder, one each. A scan takes one second of a fake clock."""
+    actions: list[object] = []
     clock = itertools.count()
     now = [0]
 
     def sleep(seconds: float) -> None:
         now[0] = next(clock)
-        if not acts:
+        if not actions:
             raise KeyboardInterrupt
-        act = acts.pop(0)
-        if callable(act):
-            act()
+        action = actions.pop(0)
+        if callable(action):
+            action()
 
     monkeypatch.setattr("runtime.watching.watch.time.sleep", sleep)
     monkeypatch.setattr("runtime.watching.watch.time.monotonic", lambda: now[0])
-    return acts
+    return actions
 
 
 def run(classifier: FlowerClassifier, folder: Path) -> list[dict[str, object]]:
-    """What is answered until Ctrl-C."""
+    """Return the entries that are logged until Ctrl-C."""
     lines = []
     with open_answer_log(folder / DEFAULT_LOG_NAME) as answers, contextlib.suppress(KeyboardInterrupt):
         for line in watch(classifier, folder, answers, 1):
@@ -69,47 +68,45 @@ def red(path: Path) -> None:
 
 
 def test_each_photo_is_answered_once_over_restarts(
-    classifier: FlowerClassifier, folder: Path, looks: list[object]
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
 ) -> None:
     red(folder / "a.png")
-    looks += [None, None, None, lambda: red(folder / "b.png"), None, None, None, None]
+    scan_actions += [None, None, None, lambda: red(folder / "b.png"), None, None, None, None]
     assert [entry["photo"] for entry in run(classifier, folder)] == [str(folder / "a.png"), str(folder / "b.png")]
-    looks += [None] * 5 + [lambda: red(folder / "c.png")] + [None] * 4
+    scan_actions += [None] * 5 + [lambda: red(folder / "c.png")] + [None] * 4
     assert [entry["photo"] for entry in run(classifier, folder)] == [str(folder / "c.png")]
     entries = [json.loads(line) for line in (folder / DEFAULT_LOG_NAME).read_text().splitlines()]
     assert [entry["predictions"][0]["label"] for entry in entries] == ["red"] * 3
 
 
-def test_a_photo_that_is_still_arriving_is_left_alone(
-    classifier: FlowerClassifier, folder: Path, looks: list[object]
+def test_incomplete_photo_is_not_answered_yet(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
 ) -> None:
     red(folder / "whole.png")
     content = (folder / "whole.png").read_bytes()
     (folder / "whole.png").unlink()
     parts = [content[: len(content) * step // 6] for step in range(1, 6)]
     for part in parts:  # a second apart, then the whole
-        looks.append(lambda part=part: (folder / "slow.png").write_bytes(part))
-    looks += [lambda: (folder / "slow.png").write_bytes(content), None, None, None, None]
+        scan_actions.append(lambda part=part: (folder / "slow.png").write_bytes(part))
+    scan_actions += [lambda: (folder / "slow.png").write_bytes(content), None, None, None, None]
     assert [(entry["photo"], "error" in entry) for entry in run(classifier, folder)] == [
         (str(folder / "slow.png"), False)
     ]
 
 
-def test_what_is_changed_is_answered_anew_and_what_cannot_be_read_is_told(
-    classifier: FlowerClassifier, folder: Path, looks: list[object]
+def test_changed_photo_is_answered_again_and_unreadable_photo_is_logged(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
 ) -> None:
     (folder / "a.png").write_text("no photo")
-    looks += [None] * 4 + [lambda: red(folder / "a.png")] + [None] * 4
+    scan_actions += [None] * 4 + [lambda: red(folder / "a.png")] + [None] * 4
     first, second = run(classifier, folder)
     assert "not a photo" in str(first["error"])
     assert second["predictions"]
 
 
-def test_a_line_that_was_cut_off_is_written_anew(
-    classifier: FlowerClassifier, folder: Path, looks: list[object]
-) -> None:
+def test_incomplete_line_is_replaced(classifier: FlowerClassifier, folder: Path, scan_actions: list[object]) -> None:
     red(folder / "a.png")
-    looks += [None] * 4
+    scan_actions += [None] * 4
     run(classifier, folder)
     line = (folder / DEFAULT_LOG_NAME).read_bytes()
     (folder / DEFAULT_LOG_NAME).write_bytes(line + line[: len(line) // 2])
@@ -118,41 +115,41 @@ def test_a_line_that_was_cut_off_is_written_anew(
     assert (folder / DEFAULT_LOG_NAME).read_bytes() == line
 
 
-def test_a_folder_is_the_same_however_it_is_spelled(
-    classifier: FlowerClassifier, folder: Path, looks: list[object], monkeypatch: pytest.MonkeyPatch
+def test_photo_has_one_name_for_every_spelling_of_the_folder(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     red(folder / "a.png")
-    looks += [None] * 4
+    scan_actions += [None] * 4
     assert len(run(classifier, folder)) == 1
     monkeypatch.chdir(folder)
-    looks += [None] * 4
+    scan_actions += [None] * 4
     assert run(classifier, Path()) == []
 
 
-def test_a_model_that_fails_marks_no_photo(
-    classifier: FlowerClassifier, folder: Path, looks: list[object], monkeypatch: pytest.MonkeyPatch
+def test_failing_model_records_no_photo(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(photo: object, top: int) -> None:
         raise ModelError("the model failed while running (out of memory)")
 
     red(folder / "a.png")
-    looks += [None] * 4
+    scan_actions += [None] * 4
     with monkeypatch.context() as patch:
         patch.setattr(classifier, "predict", fails)
         with pytest.raises(ModelError):
             run(classifier, folder)
-    looks += [None] * 4
+    scan_actions += [None] * 4
     assert len(run(classifier, folder)) == 1
 
 
-def test_an_answer_too_long_for_a_line_is_not_begun(folder: Path) -> None:
+def test_too_long_answer_is_not_written(folder: Path) -> None:
     answers = AnswerLog(folder / DEFAULT_LOG_NAME)
     with pytest.raises(FlowerError, match="--top"):
         answers.append("a.png", FileVersion(1, 2), {"photo": "x" * 16_000_000})
     assert (folder / DEFAULT_LOG_NAME).read_bytes() == b""
 
 
-def test_a_full_disk_leaves_whole_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_leaves_complete_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = AnswerLog(folder / DEFAULT_LOG_NAME)
     answers.append("a.png", FileVersion(1, 2), {"photo": "a.png"})
     before = (folder / DEFAULT_LOG_NAME).read_bytes()
@@ -164,14 +161,14 @@ def test_a_full_disk_leaves_whole_lines(folder: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("content", ["notes\n", '{"photo": "a.png"}\n', "[1]\n", '{"a": 1}', "x" * 16_000_001])
-def test_a_file_that_holds_no_answers_is_left_alone(content: str, folder: Path) -> None:
+def test_file_that_is_no_log_is_not_changed(content: str, folder: Path) -> None:
     (folder / "notes.txt").write_text(content)
-    with pytest.raises(FlowerError, match="not a file of answers"):
+    with pytest.raises(FlowerError, match="not a log of answers"):
         AnswerLog(folder / "notes.txt")
     assert (folder / "notes.txt").read_text() == content
 
 
-def test_the_command_goes_on_after_being_killed(classifier: FlowerClassifier, folder: Path, tmp_path: Path) -> None:
+def test_command_continues_after_being_killed(classifier: FlowerClassifier, folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "runtime", "--model", str(tmp_path / "tiny.onnx"), "--watch", str(folder)]
     answers = folder / DEFAULT_LOG_NAME
 

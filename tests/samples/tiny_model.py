@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
@@ -32,7 +33,7 @@ def tiny_model(info: ModelInfo = INFO, *, size: int = 16, classes: int = 3, batc
     return model
 
 
-def save_tiny_model(path: Path, **changes: object) -> Path:
+def save_tiny_model(path: Path, **changes: Any) -> Path:
     """Write the tiny model, its metadata changed by ``changes``, and return ``path``."""
     path.write_bytes(tiny_model(replace(INFO, **changes)).SerializeToString())
     return path
