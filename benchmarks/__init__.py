@@ -9,10 +9,11 @@ processes of their own), `core` (harness, statistics, rendering), `environments`
 to compare with), `fuzzing` (damaged inputs), `measurements`, `suites` (one module for each report), `command_line`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # First, because importing runtime turns off onnxruntime's telemetry.
 import runtime  # noqa: F401  (imported for this side effect)
+from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
     from benchmarks.command_line import run_suite
@@ -22,13 +23,7 @@ _LAZY = {"Report": ".core.harness", "run_suite": ".command_line"}
 """Modules that are imported at the first use of a name, because importing torch takes seconds."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
-    return value
+__getattr__ = lazy_attributes(__name__, _LAZY)
 
 
 __all__ = ["Report", "run_suite"]

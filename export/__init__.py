@@ -4,12 +4,12 @@ The functions below are the interface of this package; the command line calls th
 imported from ``runtime``, data sets and checkpoints from ``finetune``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import runtime  # noqa: F401  (first, because it turns off onnxruntime's usage reports)
 from export.errors import ExportError
 from export.targets import PRECISIONS, TARGETS
+from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
     from export.files.model_metadata import update_metadata
@@ -35,11 +35,7 @@ _LAZY = {
 """Name → its module, imported when the name is first used. torch alone takes seconds to import."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
-    return value
+__getattr__ = lazy_attributes(__name__, _LAZY)
 
 
 __all__ = [

@@ -10,11 +10,11 @@ processes, state, output folder), `batches` (augmentation, feature cache), `trai
 `command_line`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # First, because importing runtime turns off onnxruntime's telemetry.
 import runtime  # noqa: F401  (imported for this side effect)
+from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
     from finetune.recipe import RECIPES, Recipe
@@ -29,11 +29,7 @@ _LAZY = {
 """Modules that are imported at the first use of a name, because importing torch takes seconds."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
-    return value
+__getattr__ = lazy_attributes(__name__, _LAZY)
 
 
 __all__ = ["RECIPES", "Recipe", "TrainingResult", "train"]

@@ -8,11 +8,11 @@ Nothing here imports the other packages of this project.
 """
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runtime.distribution import __version__
 from runtime.errors import DeviceError, FlowerError, ModelError, PhotoError
+from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
     from runtime.answer import Answer, Prediction
@@ -35,11 +35,7 @@ _LAZY = {
 onnxruntime takes most of the time that a command needs to start, and ``--help`` needs none of them."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
-    return value
+__getattr__ = lazy_attributes(__name__, _LAZY)
 
 
 __all__ = [

@@ -1,8 +1,8 @@
-"""The answer for one photo: the most probable classes, and whether the best one is sure."""
+"""The answer for one photo: its most probable classes, and whether the best one is uncertain."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -60,6 +60,22 @@ def make_answer(probabilities: np.ndarray, classes: Sequence[str], threshold: fl
     best = np.argsort(-probabilities, kind="stable")[: max(1, top)]
     predictions = tuple(Prediction(classes[index], int(index), float(probabilities[index])) for index in best)
     return Answer(predictions, predictions[0].probability < threshold)
+
+
+def answer_to_dict(photo: str, answer: Answer) -> dict[str, Any]:
+    """Return an answer as JSON values: the object that ``flower-infer --json`` prints and that a watch logs.
+
+    Args:
+        photo: its name.
+        answer: for the photo. Probabilities are rounded to six digits.
+    """
+    return {
+        "photo": photo,
+        "uncertain": answer.uncertain,
+        "predictions": [
+            {"label": p.label, "index": p.index, "probability": round(p.probability, 6)} for p in answer.predictions
+        ],
+    }
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

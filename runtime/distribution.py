@@ -7,7 +7,7 @@ PACKAGE_PREFIX = __name__.removesuffix("runtime.distribution")
 
 
 def module_command(package: str) -> str:
-    """The command that runs one of this project's packages, for messages to people.
+    """Return the command that runs one of this project's packages, for messages and help texts.
 
     Args:
         package: ``finetune``, ``export`` or ``benchmarks``.

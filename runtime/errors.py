@@ -14,7 +14,7 @@ class FlowerError(Exception):
 
 
 class PhotoError(FlowerError):
-    """A photo cannot be read: it is missing, damaged, too large, or in no format that is supported."""
+    """A photo cannot be read: it is missing, damaged or too large, or its format is not supported."""
 
 
 class ModelError(FlowerError):

@@ -6,25 +6,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from runtime.answer import Answer
+from runtime.answer import Answer, answer_to_dict
 
 CSV_COLUMNS = ("photo", "rank", "label", "index", "probability", "uncertain")
 
 
 def as_json(name: str, answer: Answer) -> str:
     """Return an answer as one JSON object on one line."""
-    return json.dumps(to_dict(name, answer))
-
-
-def to_dict(name: str, answer: Answer) -> dict[str, object]:
-    """Return an answer as the values of the JSON object."""
-    return {
-        "photo": name,
-        "uncertain": answer.uncertain,
-        "predictions": [
-            {"label": p.label, "index": p.index, "probability": round(p.probability, 6)} for p in answer.predictions
-        ],
-    }
+    return json.dumps(answer_to_dict(name, answer))
 
 
 def as_csv(name: str, answer: Answer) -> str:
@@ -42,19 +31,19 @@ def csv_rows(rows: Iterable[Iterable[object]]) -> str:
     return text.getvalue().removesuffix("\n")
 
 
-def as_table(name: str, answer: Answer, known: int) -> str:
+def as_table(name: str, answer: Answer, class_count: int) -> str:
     """Return an answer as a table of names, percentages and bars.
 
     Args:
         name: of the photo.
         answer: for the photo.
-        known: number of classes of the model.
+        class_count: number of classes of the model.
     """
     labels = [printable(prediction.label) for prediction in answer.predictions]
     width = max(map(len, labels))
     lines = [printable(name)]
     if answer.uncertain:
-        lines.append(f"  not sure: perhaps no flower, or none of the {known} that this model knows")
+        lines.append(f"  not sure: perhaps no flower, or none of the {class_count} that this model knows")
     for label, prediction in zip(labels, answer.predictions, strict=True):
         bar = _bar(prediction.probability)
         lines.append(f"  {label:<{width}}  {prediction.probability:6.1%}  {bar}".rstrip())
@@ -63,7 +52,7 @@ def as_table(name: str, answer: Answer, known: int) -> str:
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as lines with aligned columns."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
@@ -76,14 +65,14 @@ def printable(text: str) -> str:
     return clean.encode(encoding, "replace").decode(encoding)
 
 
-def _bar(share: float, width: int = 24) -> str:
+def _bar(probability: float, width: int = 24) -> str:
     """Return a bar of block characters in eighths, or of ``#`` if the output's encoding lacks them."""
-    eighths = round(share * width * 8)
+    eighths = round(probability * width * 8)
     bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
     try:
         bar.encode(_encoding())
     except UnicodeEncodeError:
-        return "#" * round(share * width)
+        return "#" * round(probability * width)
     return bar.rstrip()
 
 

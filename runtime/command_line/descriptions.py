@@ -26,7 +26,7 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
             f"the centre square, {rule.crop_pct:g} of the shorter side, {rule.interpolation} to {rule.size} pixels",
         ),
         ("temperature", f"{info.temperature:.3f}"),
-        ("not sure", f"below {info.threshold:.1%}" if info.threshold else "never said"),
+        ("not sure", f"below {info.threshold:.1%}" if info.threshold else "never"),
     ]
     for split, figures in info.evaluation.items():
         if isinstance(figures, dict):

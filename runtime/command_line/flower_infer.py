@@ -56,20 +56,22 @@ def build_parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="print one JSON object a line")
     form.add_argument("--csv", action="store_true", help="print CSV, a row for each species of each photo")
     output.add_argument(
-        "--quiet", action="store_true", help="no progress line, and no messages about photos that cannot be read"
+        "--quiet", action="store_true", help="show no progress line and no messages about photos that cannot be read"
     )
     network = parser.add_argument_group("network")
     network.add_argument(
         "--device", choices=DEVICE_NAMES, default="auto", metavar="NAME",
         help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
     )  # fmt: skip
-    network.add_argument("--model", metavar="FILE", help="a model file (default: the one inside the package)")
+    network.add_argument("--model", metavar="FILE", help="a model file (default: the model inside the package)")
     network.add_argument(
         "--threads", type=positive_int, metavar="N", help="CPU threads (default: the physical cores allowed)"
     )
     other = parser.add_argument_group("other commands")
-    other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive there, until stopped")
-    other.add_argument("--output", metavar="FILE", help="with --watch: where answers go, as JSON lines")
+    other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive in a folder, until Ctrl-C")
+    other.add_argument(
+        "--output", metavar="FILE", help="with --watch: the file to which answers are appended as JSON lines"
+    )
     other.add_argument("--info", action="store_true", help="show the metadata of the model")
     other.add_argument(
         "--list-devices", action="store_true", help="show the devices that the installed onnxruntime supports"
@@ -221,7 +223,7 @@ def _print(text: str) -> None:
     if sys.stdout is None:  # the caller closed standard output
         return
     encoding = sys.stdout.encoding or "utf-8"
-    # A file name may contain bytes that are no text, and the output's encoding may lack characters.
+    # A file name may contain bytes that are not valid text, and the output's encoding may lack characters.
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 

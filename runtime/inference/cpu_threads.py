@@ -1,7 +1,7 @@
 """The number of CPU threads for a network: the number of physical cores that this process may use.
 
-onnxruntime's default counts all cores of the machine, also if the process may use only a few of them (in a container,
-under ``taskset``, in a batch job).
+onnxruntime's default is the number of all cores of the machine, even if the process may use only a few of them (in a
+container, under ``taskset``, in a batch job).
 """
 
 import math
@@ -11,12 +11,13 @@ from pathlib import Path
 SYSTEM = Path("/sys/devices/system/cpu")
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+"""Linux's files about processors, about limits of control groups, and about the groups of this process."""
 
 
 def default_threads() -> int:
     """Return the number of physical cores in the process's affinity, or fewer if its control group limits CPU time.
 
-    Two hardware threads of one core share its multiplication unit, so the second one adds nothing here.
+    Two hardware threads of one core share its multiplication unit, so a second thread does not make a network faster.
     """
     if not hasattr(os, "sched_getaffinity"):  # not Linux
         return os.cpu_count() or 1
@@ -57,13 +58,14 @@ def processor_time_limit(groups: Path = CONTROL_GROUPS, membership: Path = MEMBE
         else:
             continue
         # In a container the path may be the host's, and only the root of it may be visible.
-        below = [part for part in path.split("/") if part not in ("", ".", "..")]
-        for depth in range(len(below) + 1):
-            limit = min(limit, _limit_of(root.joinpath(*below[:depth])))
+        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+        for depth in range(len(parts) + 1):
+            limit = min(limit, _group_limit(root.joinpath(*parts[:depth])))
     return limit
 
 
-def _limit_of(group: Path) -> float:
+def _group_limit(group: Path) -> float:
+    """Return the limit of one control group in seconds of CPU time per second, or infinity."""
     try:
         quota, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):

@@ -2,9 +2,9 @@
 
 On x86 with AVX2 or AVX-512 but without VNNI, the instruction ``vpmaddubsw`` multiplies uint8 by int8 and adds pairs
 of products in 16 bits, where they saturate: 255 · 127 + 255 · 127 becomes 32,767. The option
-``session.x64quantprecision`` makes onnxruntime use uint8 weights instead, which is exact and slower. onnxruntime
-would do so on processors with VNNI as well, where it halves the speed for nothing. Therefore this module runs the
-smallest model that shows the overflow.
+``session.x64quantprecision`` makes onnxruntime use uint8 weights instead, which is exact and slower. On processors
+with VNNI, products never overflow, and the option only halves the speed. Therefore this module runs a small model
+whose product shows the overflow.
 
 Source: onnxruntime, "Quantize ONNX models", section "When and why do I need to try U8U8?".
 """
@@ -24,7 +24,10 @@ PROBE = (
 
 @functools.cache
 def int8_products_overflow() -> bool:
-    """Return whether a product of uint8 and int8 matrices is wrong here. Takes milliseconds, once in a process."""
+    """Return whether onnxruntime multiplies uint8 and int8 matrices wrongly on this processor.
+
+    The test takes milliseconds and runs once in a process.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4

@@ -21,9 +21,13 @@ from runtime.errors import ModelError
 from runtime.photos.preprocessing import Preprocessing
 
 INPUT, OUTPUT = "image", "logits"
+"""The names of the network's input and output."""
 FORMAT = 1
+"""The version of the metadata. A change that old readers cannot understand increases it."""
 PREFIX = "flower_edge."
+"""The beginning of every key of the metadata."""
 MAX_BYTES = 1024**3
+"""Largest model file that is opened."""
 MAX_CLASSES = 100_000
 EXTERNAL_DATA = b"location"
 """A key in TensorProto.external_data (onnx.proto), which every reference to another file contains."""
@@ -147,7 +151,7 @@ def check_model_file(path: Path) -> None:
             position = content.find(EXTERNAL_DATA)
             while position >= 0:
                 if KEY_LENGTH.search(content[max(0, position - 10) : position]):
-                    raise ModelError(f"{path}: not a model of this toolkit: it keeps weights in other files")
+                    raise ModelError(f"{path}: not a model of this toolkit: it has weights in other files")
                 position = content.find(EXTERNAL_DATA, position + 1)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None

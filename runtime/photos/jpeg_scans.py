@@ -15,8 +15,8 @@ MARKERS_WITHOUT_SEGMENT = frozenset({0x01, *range(0xD0, 0xD9)})
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """SOF0 to SOF15: each begins a frame and gives the number of its components."""
 PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-MORE_THAN_ANY_SCAN_HOLDS = 256
-"""A number of components that no single scan can hold."""
+IMPOSSIBLE_COMPONENT_COUNT = 256
+"""A number of components that no single scan can contain (the field has one byte)."""
 
 
 def count_scans(content: bytes, limit: int) -> int:
@@ -41,12 +41,12 @@ def count_scans(content: bytes, limit: int) -> int:
         if marker in MARKERS_WITHOUT_SEGMENT:
             continue
         if marker in START_OF_FRAME and not components:
-            # Length (2 bytes), precision (1), height (2), width (2), then the number of components.
+            # The segment: length (2 bytes), precision (1), height (2), width (2), number of components (1).
             components = int.from_bytes(content[position + 7 : position + 8], "big")
-            components = MORE_THAN_ANY_SCAN_HOLDS if marker in PROGRESSIVE_FRAMES else components
+            components = IMPOSSIBLE_COMPONENT_COUNT if marker in PROGRESSIVE_FRAMES else components
         if marker == START_OF_SCAN:
             scans += 1
             if scans == 1 and int.from_bytes(content[position + 2 : position + 3], "big") == components:
-                return 1  # a sequential picture with all components in one scan: libjpeg reads no other scan
+                return 1  # a sequential picture with all components in one scan: libjpeg reads only this scan
         position += max(2, int.from_bytes(content[position : position + 2], "big"))
     return scans

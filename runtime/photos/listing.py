@@ -22,15 +22,15 @@ def list_photos(arguments: Sequence[str]) -> Iterator[tuple[str, Photo | FlowerE
         if argument == "-":
             yield "-", _standard_input()
         elif not argument:
-            yield "", PhotoError("a photo's name is empty (a variable that is not set?)")
+            yield "", PhotoError("a photo's name is empty; check whether a shell variable is not set")
         elif argument.startswith(("http://", "https://")):
             yield (
                 argument,
                 PhotoError(f"{argument}: addresses are not downloaded; use: curl -s ADDRESS | flower-infer -"),
             )
         elif glob.has_magic(argument) and not os.path.lexists(argument):
-            yield from _or_error(_matching(argument), argument, "no file fits this pattern")
-        elif os.path.isdir(argument):  # noqa: PTH112 (Path.is_dir raises if a folder above is not accessible)
+            yield from _or_error(_matching(argument), argument, "no file matches this pattern")
+        elif os.path.isdir(argument):  # noqa: PTH112 (Path.is_dir raises if a parent folder is not accessible)
             yield from _or_error(
                 photos_below(argument), argument, f"no photos in this folder ({', '.join(sorted(SUFFIXES))})"
             )
@@ -52,10 +52,10 @@ def photos_below(folder: str) -> Iterator[tuple[str, Photo | FlowerError]]:
 
 
 def _matching(pattern: str) -> Iterator[tuple[str, Photo | FlowerError]]:
-    for path in sorted(glob.iglob(pattern, recursive=True)):  # noqa: PTH207
-        if not os.path.isdir(path):  # noqa: PTH112
+    for path in sorted(glob.iglob(pattern, recursive=True)):  # noqa: PTH207 (Path.glob needs a folder)
+        if not os.path.isdir(path):  # noqa: PTH112 (as in list_photos)
             yield path, path
-        elif "**" not in pattern:  # a pattern with ** matches the files inside folders, too
+        elif "**" not in pattern:  # a pattern with ** matches the files inside folders itself
             yield from photos_below(path)
 
 
@@ -63,9 +63,10 @@ def _standard_input() -> Photo | FlowerError:
     if sys.stdin is None:
         return PhotoError("standard input is closed")
     try:
-        # Unbuffered: a thread that waits for input would hold the lock of Python's buffer, which is fatal at exit.
+        # Unbuffered: a thread that waits for input would hold the lock of Python's buffer, and Python would abort at
+        # exit.
         return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-    except OSError:  # no file of the operating system: a program replaced sys.stdin
+    except OSError:  # sys.stdin has no descriptor: a program replaced it
         return sys.stdin.buffer
 
 

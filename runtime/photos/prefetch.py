@@ -10,20 +10,20 @@ Source = TypeVar("Source")
 Decoded = TypeVar("Decoded")
 
 SOURCE_TIMEOUT_S = 0.01
-"""Seconds after which an iterator that has given nothing is taken to be waiting for input."""
+"""Seconds without a new item after which ``sources`` counts as waiting for input."""
 
 
 class PrefetchDecoder(Generic[Source, Decoded]):
     """Applies ``decode`` to ``sources`` in threads, and returns the results in order.
 
-    The threads also iterate ``sources``, one at a time. If the iterator has to wait (for a camera or a pipe), the
-    results so far can be taken meanwhile.
+    The threads also iterate ``sources``, one thread at a time. While the iterator waits for input (from a camera or a
+    pipe), `next_batch` returns the results that are finished.
 
     Args:
-        sources: any number of items, also endless.
+        sources: any number of items; may be endless.
         decode: is called from several threads. A `FlowerError` that it raises takes the place of its result.
         threads: number of threads.
-        depth: most results that wait to be taken, which limits the memory.
+        depth: most items that are being decoded or wait for `next_batch`, which limits the memory.
         alternate: decode ``depth`` items only while `next_batch` waits, and pause otherwise. If the caller computes
             on the same cores, this is faster than decoding at the same time: a computation that is split over all
             cores waits for the core that is busy with decoding.
@@ -40,11 +40,13 @@ class PrefetchDecoder(Generic[Source, Decoded]):
     ) -> None:
         self._sources, self._decode, self._depth = iter(sources), decode, depth
         self._alternate = alternate
+        # With ``alternate``: whether threads may take further items. And how many results `next_batch` waits for.
         self._may_start, self._wanted = True, 1
-        self._source_lock = threading.Lock()  # held while the iterator is advanced and the item gets its number
+        # Held while the iterator is advanced and the item gets its number.
+        self._source_lock = threading.Lock()
         self._changed = threading.Condition()
         self._results: dict[int, tuple[Source, Decoded | BaseException]] = {}
-        # Items are numbered in their order: how many were started, how many were taken, how many are in work.
+        # Items are numbered in their order. Counts of items: started, taken by `next_batch`, being decoded now.
         self._started = self._taken = self._decoding = 0
         self._exhausted = False
         self._source_error: BaseException | None = None
@@ -62,8 +64,8 @@ class PrefetchDecoder(Generic[Source, Decoded]):
             At most ``limit`` items with their results; an empty list at the end.
 
         Raises:
-            BaseException: what ``sources`` raised, or ``decode`` other than a `FlowerError`, once all results before
-                it are taken.
+            BaseException: the exception of ``sources``, or one of ``decode`` that is not a `FlowerError`, after all
+                results before it are taken.
         """
         with self._changed:
             self._wanted = limit if self._alternate else 1
@@ -73,7 +75,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
             while not self._has_enough():
                 changed = self._changed.wait(SOURCE_TIMEOUT_S if self._taken in self._results else None)
                 if not changed and not self._decoding:
-                    break  # the iterator waits for input; the results so far do not have to
+                    break  # the iterator waits for input: return the finished results
             batch: list[tuple[Source, Decoded | FlowerError]] = []
             while len(batch) < limit and self._taken in self._results:
                 source, result = self._results[self._taken]
@@ -90,7 +92,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
             return batch
 
     def close(self) -> None:
-        """Let the threads end. A thread that decodes finishes its item first."""
+        """End the threads. A thread that is decoding finishes its item first."""
         with self._changed:
             self._exhausted = True
             self._changed.notify_all()

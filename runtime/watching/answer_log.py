@@ -17,13 +17,12 @@ from runtime.errors import FlowerError
 DEFAULT_LOG_NAME = "flower-infer.jsonl"
 """The name of the log in a watched folder, unless ``--output`` names another file."""
 
-
 MAX_LINE_BYTES = 16_000_000
-"""Longest line that is written or read."""
-
+"""Longest line that is written or read, in bytes."""
 
 LINE_PREFIX = b'{"photo": '
-"""The beginning of every line. An incomplete last line is removed only if it begins so; other files stay unchanged."""
+"""The first bytes of every line. An incomplete last line is removed only if it begins with them. A file with another
+beginning is not a log of answers and stays unchanged."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,10 @@ class AnswerLog:
     """The log of answers, open for appending by one process at a time.
 
     Args:
-        path: of the file, which is made if it does not exist.
+        path: of the file, which is created if it does not exist.
 
     Raises:
-        FlowerError: another process has opened the log, or the file is no log of answers.
+        FlowerError: another process has opened the log, or the file is not a log of answers.
         OSError: the file cannot be written.
     """
 
@@ -59,7 +58,7 @@ class AnswerLog:
 
     def _read(self) -> None:
         complete_bytes = 0
-        not_a_log = FlowerError(f"{self.path}: not a log of answers; move it away or name another with --output")
+        not_a_log = FlowerError(f"{self.path}: not a log of answers; move this file or name another one with --output")
         with os.fdopen(os.dup(self._handle), "rb") as file:
             file.seek(0)
             while line := file.readline(MAX_LINE_BYTES):
@@ -121,10 +120,12 @@ def open_answer_log(path: Path) -> Iterator[AnswerLog]:
 def _lock(handle: int, path: Path) -> None:
     try:
         import fcntl
-    except ImportError:  # Windows has no such lock; two watchers can write to one file there
+    except ImportError:  # Windows has no fcntl: two watches of one log are not detected there
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
-        raise FlowerError(f"{path}: another flower-infer is writing it; stop that one or name another file") from None
+        raise FlowerError(
+            f"{path}: another flower-infer is writing this log; stop it or name another file with --output"
+        ) from None

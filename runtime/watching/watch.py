@@ -1,4 +1,4 @@
-"""Watching a folder: each new photo is answered once, when its file is complete, also over restarts."""
+"""Watching a folder: each new photo is answered once, when its file is complete, also after a restart."""
 
 import os
 import time
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from runtime.answer import answer_to_dict
 from runtime.classifier import FlowerClassifier
-from runtime.command_line.answer_formats import to_dict
 from runtime.errors import FlowerError, PhotoError
 from runtime.photos.listing import photos_below
 from runtime.watching.answer_log import AnswerLog, FileVersion
@@ -25,17 +25,18 @@ def watch(
     """Answer the photos in ``folder`` and below it as they arrive, for ever. Yields each line that was logged.
 
     A photo whose file changes is answered again. A photo that cannot be read gets a line with ``error``. Lines
-    contain the absolute paths of photos, so that a photo has one name, however the folder is written.
+    contain the absolute paths of photos, so that a photo has one name for every way to write the folder's path.
 
     Args:
         classifier: names the flowers.
         folder: is scanned with all folders below it.
-        log: tells which photos are answered, and gets the new answers.
+        log: records which photos are answered; new answers are appended to it.
         top: classes in an answer.
         interval: seconds between two scans.
 
     Raises:
-        FlowerError: the folder does not exist any more, or the model failed. No photo is recorded as failed then.
+        FlowerError: the folder does not exist, or the model failed. The photo is then not logged, and is answered
+            after a restart.
     """
     folder = folder.resolve()
     # Measured with this process's clock: file times may come from another machine.
@@ -55,7 +56,7 @@ def watch(
         for photo, (version, since) in unchanged_since.items():
             if now - since >= STABLE_AFTER_S:
                 entry = _entry(classifier, photo, top)
-                # If the file changed or disappeared meanwhile, perhaps only a part of it was read.
+                # If the file has changed or disappeared since the scan, perhaps only a part of it was read.
                 if file_version(photo) == version:
                     yield log.append(photo, version, entry)
         time.sleep(interval)
@@ -74,7 +75,7 @@ def photos_present(folder: Path) -> Iterator[tuple[str, FileVersion]]:
 def file_version(photo: str) -> FileVersion | None:
     """Return the current version of a file, or None if it does not exist."""
     try:
-        status = os.stat(photo)  # noqa: PTH116 (Path would be made for each of many photos)
+        status = os.stat(photo)  # noqa: PTH116 (a Path object for each photo costs time)
     except OSError:
         return None
     return FileVersion(status.st_size, status.st_mtime_ns)
@@ -82,6 +83,6 @@ def file_version(photo: str) -> FileVersion | None:
 
 def _entry(classifier: FlowerClassifier, photo: str, top: int) -> dict[str, Any]:
     try:
-        return to_dict(photo, classifier.predict(photo, top))
+        return answer_to_dict(photo, classifier.predict(photo, top))
     except PhotoError as error:
         return {"photo": photo, "error": str(error)}

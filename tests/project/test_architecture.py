@@ -17,8 +17,8 @@ ALLOWED = {
 }
 """Package → the packages that it may import."""
 ROOMS = {
-    "runtime": ("errors", "distribution", "files", "photos", "inference", "answer", "classifier", "command_line",
-                "watching"),
+    "runtime": ("errors", "lazy_import", "distribution", "files", "photos", "inference", "answer", "classifier",
+                "command_line", "watching"),
     "finetune": ("accuracy", "torchvision_import", "data", "network", "recipe", "run", "batches", "training",
                  "command_line"),
     "export": (
