@@ -64,6 +64,8 @@ def with_installed_names(source: str) -> str:
             changed = line.replace(f"import {names[0]}", f"from {DISTRIBUTION} import {names[0]}", 1)
         else:
             changed = line.replace(f"from {names[0]} ", f"from {DISTRIBUTION}.{names[0]} ", 1)
+        if changed == line:
+            raise SystemExit(f"this import cannot be prefixed; write it as one plain statement: {line.strip()}")
         lines[node.lineno - 1] = changed
     return "".join(lines)
 

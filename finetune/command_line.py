@@ -136,7 +136,7 @@ PROGRAM = Program(
         examples=EXAMPLES,
         add_arguments=add_arguments,
         run=run,
-        interrupted="continue with the same command and --resume",
+        interrupted="continue with: {command} --resume",
     ),
 )
 

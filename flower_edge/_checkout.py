@@ -1,7 +1,7 @@
 """Makes ``flower_edge.runtime`` a second name of ``runtime`` in a checkout, and likewise the other packages.
 
-A module has one object under both names, so that nothing is loaded twice. This module is not installed: in the wheel
-the packages really are below ``flower_edge``.
+Both names lead to one module object, so that nothing is loaded twice. The wheel does not contain this file, because
+the packages are below ``flower_edge`` there.
 """
 
 import sys
@@ -17,7 +17,7 @@ PREFIX = "flower_edge."
 
 
 class _AliasLoader(Loader):
-    """Gives the module of another name."""
+    """Loads a module by returning the module that has another name."""
 
     def __init__(self, original: str) -> None:
         self._original = original
@@ -44,14 +44,14 @@ class _AliasFinder(MetaPathFinder):
         original = fullname.removeprefix(PREFIX)
         if original == fullname or original.partition(".")[0] not in PACKAGES:
             return None
-        found = find_spec(original)
-        if found is None:
+        original_spec = find_spec(original)
+        if original_spec is None:
             return None
         return ModuleSpec(
             fullname,
             _AliasLoader(original),
-            origin=found.origin,
-            is_package=found.submodule_search_locations is not None,
+            origin=original_spec.origin,
+            is_package=original_spec.submodule_search_locations is not None,
         )
 
 

@@ -127,10 +127,10 @@ def make_report(name: str, suite: Suite, options: argparse.Namespace) -> Report:
     else:
         record = options.report / f"{run.name}.json"
         run.figures = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-        for part in suite.parts:
-            if part in options.only:
-                suite.parts[part](run)
-                files = run.save()
+        for part in [part for part in suite.parts if part in options.only]:
+            suite.parts[part](run)
+            run.save()  # after each part, so that Ctrl-C loses no finished part
+        files = run.save()
     suite.check(run.figures)
     # As JSON has them: a notebook gets the same types as somebody who reads the file.
     figures: Figures = json.loads(files[1].read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
 """Damaged and crafted inputs: making them, and giving them to the runtime in a process of its own.
 
-Nothing here knows a report.
+Nothing here writes a report.
 """

@@ -29,6 +29,7 @@ from finetune.run.hardware import Hardware
 from finetune.run.training_run import TrainingRun
 from finetune.run.training_state import new_state
 from finetune.training.epoch import train_epoch
+from runtime.distribution import module_command
 from runtime.photos.preprocessing import Preprocessing
 
 IMAGES = 256
@@ -74,10 +75,13 @@ def measure_training_speed(train: Split, weights: Path, recipe: Recipe, rounds: 
         if epochs:
             first, plain, ours = _rates(split, weights, phase, rounds)
             rows += [_row(f"plain loop, {name} epochs of {phase.size} pixels", plain, plain)]
-            rows += [_row(f"python -m finetune, {name} epochs of {phase.size} pixels", ours, plain)]
+            rows += [_row(f"{module_command('finetune')}, {name} epochs of {phase.size} pixels", ours, plain)]
             plain_seconds += epochs / plain
             seconds += 1 / first + (epochs - 1) / ours
-    return [*rows, _row("python -m finetune, the whole run", recipe.epochs / seconds, recipe.epochs / plain_seconds)]
+    return [
+        *rows,
+        _row(f"{module_command('finetune')}, the whole run", recipe.epochs / seconds, recipe.epochs / plain_seconds),
+    ]
 
 
 def _row(name: str, rates: np.ndarray, plain: np.ndarray) -> dict[str, Any]:

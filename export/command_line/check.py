@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
         print_line(f"{WORDS[finding.holds]:8} {finding.text}")
         failed += finding.holds is False
     if failed:
-        raise FlowerError(f"{options.file}: {failed} of the above checks failed; export it again")
+        raise FlowerError(f"{options.file}: {failed} of the above checks failed; check --data, or export it again")
 
 
 COMMAND = Command(

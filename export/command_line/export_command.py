@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=float,
         metavar="P",
-        help="likewise: the probability below which an answer is not sure (default: what "
+        help="an answer is not sure if its best probability is below this (default: what "
         f"{100 * SHARE_ABOVE_THRESHOLD:.0f} %% of the validation photographs reach)",
     )
     limits.add_argument(

@@ -16,9 +16,9 @@ def check_confidence_values(temperature: float | None, threshold: float | None) 
         ExportError: a value is outside the limits of the model file's format.
     """
     if temperature is not None and not 0.01 <= temperature <= 100:
-        raise ExportError(f"temperature {temperature}: must be 0.01 to 100")
+        raise ExportError(f"--temperature {temperature}: must be 0.01 to 100")
     if threshold is not None and not 0 <= threshold <= 1:
-        raise ExportError(f"threshold {threshold}: must be 0 to 1")
+        raise ExportError(f"--threshold {threshold}: must be 0 to 1")
 
 
 def update_metadata(

@@ -31,6 +31,7 @@ def with_byte_input(core: onnx.ModelProto, *, use_cast: bool = False) -> onnx.Mo
     channels_first = [0, 3, 1, 2]
     if use_cast:
         # TensorRT accepts unsigned bytes as the input of a Cast only, so the Cast comes before the Transpose.
+        # The names that begin with "intake" are part of released model files.
         graph.initializer.append(helper.make_tensor("intake_zero", TensorProto.FLOAT, [], [PIXEL_ZERO]))
         input_nodes = [
             helper.make_node("Cast", [INPUT], [f"{INPUT}_float"], name="intake_cast", to=TensorProto.FLOAT),

@@ -1,10 +1,14 @@
 """Networks that run without a model file: the checkpoint in PyTorch, and a graph in onnxruntime."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 
+from export.errors import ExportError
 from finetune.network.checkpoint import Checkpoint
 from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import INPUT, OUTPUT
@@ -25,14 +29,33 @@ class TorchNetwork:
 
 
 class OnnxNetwork:
-    """A graph with byte input in onnxruntime, with the interface of `runtime.inference.session.Session`."""
+    """A graph with byte input in onnxruntime, with the interface of `runtime.inference.session.Session`.
+
+    Raises:
+        ExportError: onnxruntime cannot open or run the graph.
+    """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         options = session_options(default_threads())
-        self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        with _onnxruntime_errors():
+            self._session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Run the graph on the CPU: uint8, shape (batch, size, size, 3), to float32, shape (batch, classes)."""
-        return np.asarray(self._session.run([OUTPUT], {INPUT: images})[0])
+        with _onnxruntime_errors():
+            return np.asarray(self._session.run([OUTPUT], {INPUT: images})[0])
+
+
+@contextmanager
+def _onnxruntime_errors() -> Iterator[None]:
+    """Turn onnxruntime's errors, which have many types, into an `ExportError`."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f"onnxruntime cannot run the exported graph ({reason}); nothing was written; try other versions of torch "
+            "and onnxruntime"
+        ) from None

@@ -62,7 +62,7 @@ def build_mobile_bundle(
     info = Session(model, device="cpu").info
     if split is not None and split.classes != info.classes:
         raise FlowerError(
-            f"{model}: knows {len(info.classes)} classes ({info.classes[0]}, …), but the data set has "
+            f"{model}: has {len(info.classes)} classes ({info.classes[0]}, …), the data set has "
             f"{len(split.classes)} ({split.classes[0]}, …); give the data set of its training, or --evaluate none"
         )
     fixed_size_file = f"flowers-{info.preprocessing.size}.ort"

@@ -14,7 +14,7 @@ PHOTO = "photo"
 """Name of the input."""
 NAMES, PROBABILITIES, INDICES, UNCERTAIN = "names", "probabilities", "indices", "uncertain"
 TOP = 5
-"""Classes in an answer, or all classes if the model knows fewer."""
+"""Classes in an answer, or all classes if the model has fewer."""
 
 
 def build_photo_graph(model: onnx.ModelProto, info: ModelInfo, *, any_size: bool) -> onnx.ModelProto:

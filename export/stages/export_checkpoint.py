@@ -53,7 +53,8 @@ def export_checkpoint(
         max_drop: points of validation top-1 that a file may lose against FP32, 0 to 100.
         calibration_images: validation photographs to calibrate on; None for all.
         temperature: for all files, 0.01 to 100; None fits one for each file on the calibration photographs.
-        threshold: likewise, 0 to 1: the probability below which an answer is not sure.
+        threshold: for all files, 0 to 1: the probability below which an answer is not sure; None fits one for each
+            file on the calibration photographs.
         evaluate: the split on which the files are measured besides validation: ``test``, ``train`` or None.
         evaluation_images: photographs of that split; None for all.
         report: receives lines about what is measured.
@@ -74,7 +75,7 @@ def export_checkpoint(
         evaluate=(evaluate, (*EVALUATION_SPLITS, None)),
     )
     if not 0 <= max_drop <= 100:
-        raise ExportError(f"max-drop {max_drop}: must be 0 to 100 points")
+        raise ExportError(f"--max-drop {max_drop}: must be 0 to 100 points")
     check_confidence_values(temperature, threshold)
     options = QuantizationOptions(target, quantize, calibration_method, search, qat_epochs, max_drop)
 

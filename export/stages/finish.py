@@ -38,7 +38,7 @@ def finish(
         measured: the variants on the calibration photographs. Its sessions are closed.
         inputs: of the export.
         temperature: for all files; None fits one for each file on the calibration photographs.
-        threshold: likewise.
+        threshold: of all files; None fits one for each file on the calibration photographs.
     """
     infos = {
         variant.name: _with_confidence(variant, measured.on_calibration, temperature, threshold)

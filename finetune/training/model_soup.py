@@ -63,7 +63,8 @@ def average_checkpoints(paths: Sequence[Path]) -> Checkpoint:
         for name in ("classes", "preprocessing", "provenance"):
             if getattr(other, name) != getattr(first, name):
                 raise CheckpointError(
-                    f"{path}: its {name} differs from that of {paths[0]}; average checkpoints of one run only"
+                    f"{path}: its {name} differs from that of {paths[0]}; a model soup needs runs with the same data, "
+                    "weights and preprocessing"
                 )
         if {**other.recipe, "seed": 0} != {**first.recipe, "seed": 0}:
             raise CheckpointError(

@@ -15,6 +15,7 @@ from finetune.data.split import Split, join_splits
 from finetune.network.checkpoint import load_checkpoint
 from finetune.network.photo_network import PhotoNetwork
 from finetune.network.pretrained import load_pretrained
+from finetune.network.tensor_files import CheckpointError
 from finetune.recipe import RECIPES, Recipe, RecipeError
 from finetune.run.hardware import Hardware, explain_memory_errors
 from finetune.run.output_folder import LAST_STATE, check_output
@@ -227,5 +228,9 @@ def _initial_state(run: TrainingRun, network: PhotoNetwork) -> TrainingState:
 
 
 def _result(run: TrainingRun, checkpoint: Path, history: list[dict[str, Any]]) -> TrainingResult:
+    if not checkpoint.is_file():
+        raise CheckpointError(
+            f"{checkpoint}: the run is complete, but its checkpoint is missing; start again without --resume"
+        )
     metrics = load_checkpoint(checkpoint).metrics
     return TrainingResult(checkpoint, run.train.classes, metrics, history, run.recipe)

@@ -23,7 +23,7 @@ class Command:
     run: Callable[[argparse.Namespace], None]
     """The work. ``options.command_line`` holds the whole command as text. Raises `FlowerError` for expected errors."""
     interrupted: str = "nothing was written"
-    """What to tell the user after Ctrl-C."""
+    """What to tell the user after Ctrl-C. ``{command}`` stands for the command that was typed."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,11 @@ class Program:
         name = arguments[0] if arguments and arguments[0] in self.subcommands else None
         if name is None:
             command, parser = self.default, self.parser()
-            options = parser.parse_args(arguments)
+            options, unknown = parser.parse_known_args(arguments)
             if getattr(options, "subcommand", None) is not None:
                 parser.error(f"{options.subcommand} must be the first argument; it takes its own options only")
+            if unknown:
+                parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         else:
             command = self.subcommands[name].load()
             options = _parser(f"{self._prog} {name}", command).parse_args(arguments[1:])
@@ -82,7 +84,8 @@ class Program:
         """Parse ``arguments`` (by default those of the process), run the command, and return its exit status."""
         complete(self._parser_for_completion)
         command, options = self.parse(list(sys.argv[1:] if arguments is None else arguments))
-        return run_command(self.package, lambda: command.run(options), interrupted=command.interrupted)
+        interrupted = command.interrupted.replace("{command}", options.command_line)
+        return run_command(self.package, lambda: command.run(options), interrupted=interrupted)
 
     def _parser_for_completion(self, words: list[str]) -> argparse.ArgumentParser:
         return self.parser(next((word for word in words if word in self.subcommands), None))

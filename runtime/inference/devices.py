@@ -1,17 +1,17 @@
 """Devices: the table of onnxruntime's execution providers, with what must be installed for each.
 
 To add an execution provider, add a `Device` to `DEVICES`; ``--device``, ``--list-devices`` and the messages follow.
-This module does not import onnxruntime, so that ``--help`` can list the devices without waiting for it;
-`runtime.inference.providers` asks the installed onnxruntime.
+This module does not import onnxruntime, because ``--help`` lists the devices and should be fast.
+`runtime.inference.providers` finds out which of them the installed onnxruntime supports.
 
 Source: onnxruntime, "Execution Providers", and the names of its packages on PyPI.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Device:
+# A NamedTuple, because importing dataclasses would add 20 modules to what ``flower-infer --help`` imports.
+class Device(NamedTuple):
     """One kind of processor that can run a network."""
 
     name: str

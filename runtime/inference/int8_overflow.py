@@ -3,7 +3,7 @@
 On x86 with AVX2 or AVX-512 but without VNNI, the instruction ``vpmaddubsw`` multiplies uint8 by int8 and adds pairs
 of products in 16 bits, where they saturate: 255 · 127 + 255 · 127 becomes 32,767. The option
 ``session.x64quantprecision`` makes onnxruntime use uint8 weights instead, which is exact and slower. On processors
-with VNNI, products never overflow, and the option only halves the speed. Therefore this module runs a small model
+with VNNI, products never overflow, and the option only costs speed. Therefore this module runs a small model
 whose product shows the overflow.
 
 Source: onnxruntime, "Quantize ONNX models", section "When and why do I need to try U8U8?".

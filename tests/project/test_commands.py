@@ -63,6 +63,7 @@ def test_an_expected_error_is_one_line(
     [
         ("export", "mobile", "--qat", "1"),
         ("export", "--qat", "1", "mobile"),
+        ("export", "--quantize", "int8", "mobile", "--output", "app"),
         ("export", "serve", "site", "--data", "data"),
         ("export", "--model", "model.onnx"),
         ("benchmarks", "engines", "--naive"),
@@ -77,6 +78,12 @@ def test_options_of_another_subcommand_are_refused(
         importlib.import_module(f"{arguments[0]}.command_line").main(arguments[1:])
     assert caught.value.code == 2
     assert "usage: " in capsys.readouterr().err
+
+
+def test_a_subcommand_after_options_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        importlib.import_module("export.command_line").main(["--quantize", "int8", "mobile", "--output", "app"])
+    assert "mobile must be the first argument" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("package", PACKAGES)

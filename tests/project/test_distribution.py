@@ -167,6 +167,10 @@ def test_a_fresh_environment_can_install_it(pattern: str, distributions: Path, p
     )
     assert photo.name in answer.stdout.decode()
     bare = subprocess.run(
-        [python, "-m", "flower_edge.export", "--help"], capture_output=True, text=True, check=False, cwd=tmp_path
+        [python, "-m", "flower_edge.export", "--data", "data"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     assert "is not installed; run: pip install 'flower-edge[" in bare.stderr

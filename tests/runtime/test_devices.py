@@ -1,4 +1,4 @@
-"""Devices, and the threads that a network gets on the processor."""
+"""Devices, and the number of CPU threads."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_missing_device_error_names_the_package(name: str, words: str, monkeypat
 
 
 def test_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This onnxruntime has none, and so stands for one whose driver is missing."""
+    """The installed onnxruntime has no CUDA, which here stands for a GPU whose driver is missing."""
     model = save_tiny_model(tmp_path / "tiny.onnx")
     if CUDA in onnxruntime.get_available_providers():
         pytest.skip("there is a GPU")
@@ -60,7 +60,7 @@ def test_two_hardware_threads_of_a_core_count_once(tmp_path: Path) -> None:
         (folder / "thread_siblings_list").write_text(siblings + "\n")
     assert physical_cores({0, 1, 2, 3}, tmp_path) == 2
     assert physical_cores({0, 2}, tmp_path) == 1
-    assert physical_cores({7, 8}, tmp_path) == 2  # of which the system says nothing
+    assert physical_cores({7, 8}, tmp_path) == 2  # processors without topology files
 
 
 @pytest.mark.parametrize(

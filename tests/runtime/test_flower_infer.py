@@ -17,6 +17,7 @@ from PIL import Image
 from runtime.command_line.flower_infer import main
 from runtime.command_line.progress import Progress
 from runtime.distribution import __version__
+from tests.runtime.child_process import enable_keyboard_interrupt
 from tests.samples.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -82,9 +83,9 @@ def test_readable_photos_are_answered_beside_unreadable_ones(
     assert main(["--model", model, "--json", *bad, str(red)]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out)["photo"] == str(red)
-    complaints = captured.err.splitlines()
-    assert len(complaints) == 6
-    assert all(line.startswith("flower-infer: ") for line in complaints)
+    errors = captured.err.splitlines()
+    assert len(errors) == 6
+    assert all(line.startswith("flower-infer: ") for line in errors)
 
 
 @pytest.mark.parametrize("arguments", [["--model", "nowhere.onnx", "x.jpg"], ["--device", "cuda", "x.jpg"]])
@@ -111,7 +112,7 @@ def infer(*arguments: str | bytes, env: dict[str, str] | None = None) -> subproc
 
 
 def test_nothing_is_written_to_the_home_folder(model: str, red: Path, tmp_path: Path) -> None:
-    """Onnxruntime's telemetry, which keeps files there, is off."""
+    """The telemetry of onnxruntime, which would write files there, is off."""
     home = tmp_path / "home"
     home.mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
@@ -167,22 +168,22 @@ def test_the_model_inside_answers_a_photo_of_any_size(tmp_path: Path) -> None:
 
 
 def test_csv_output(model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    odd = tmp_path / 'a "red",\nflower.png'
-    shutil.copy(red, odd)
-    assert main(["--model", model, "--csv", "--top", "2", str(odd), str(red)]) == 0
+    quoted = tmp_path / 'a "red",\nflower.png'
+    shutil.copy(red, quoted)
+    assert main(["--model", model, "--csv", "--top", "2", str(quoted), str(red)]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["photo"], row["rank"], row["label"]) for row in rows] == [
-        (str(odd), "1", "red"), (str(odd), "2", "green"), (str(red), "1", "red"), (str(red), "2", "green"),
+        (str(quoted), "1", "red"), (str(quoted), "2", "green"), (str(red), "1", "red"), (str(red), "2", "green"),
     ]  # fmt: skip
     assert float(rows[0]["probability"]) > 0.99
     assert rows[0]["uncertain"] == "false"
 
 
 def test_table_says_not_sure(red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shy = str(save_tiny_model(tmp_path / "shy.onnx", threshold=0.99, temperature=20.0))
-    assert main(["--model", shy, str(red)]) == 0
+    uncertain = str(save_tiny_model(tmp_path / "uncertain.onnx", threshold=0.99, temperature=20.0))
+    assert main(["--model", uncertain, str(red)]) == 0
     assert "not sure: perhaps no flower, or none of the 3 " in capsys.readouterr().out
-    assert main(["--model", shy, "--json", str(red)]) == 0
+    assert main(["--model", uncertain, "--json", str(red)]) == 0
     assert json.loads(capsys.readouterr().out)["uncertain"] is True
 
 
@@ -199,7 +200,7 @@ def test_patterns_are_expanded(model: str, red: Path, capsys: pytest.CaptureFixt
     captured = capsys.readouterr()
     names = [json.loads(line)["photo"] for line in captured.out.splitlines()]
     assert names == [f"{red.parent}/deep/other.png", str(red)]
-    assert "no file fits" in captured.err
+    assert "no file matches" in captured.err
 
 
 def test_info_and_list_devices(model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,7 +232,7 @@ def test_progress_line_is_shown_on_a_terminal_only() -> None:
     for stream, total, shown in ((Terminal(), 2, True), (Terminal(), 1, False), (io.StringIO(), 2, False)):
         progress = Progress(lambda total=total: total, stream=stream)  # type: ignore[misc]
         assert ("0 of 2 photos" in stream.getvalue()) is shown
-        for _ in range(2):  # whatever is written in between, the line is there again at once
+        for _ in range(2):  # after other output, the line is drawn again at once
             progress.clear()
             progress.advance()
         assert ("2 of 2 photos" in stream.getvalue().rpartition("\r")[2]) is shown
@@ -248,16 +249,11 @@ def test_help_and_version_load_no_library() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def enable_keyboard_interrupt() -> None:
-    """In a child: tests that were started in the background ignore Ctrl-C, and so would it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 INTERRUPTED_AT_IMPORT = """
 import builtins, os, runpy, signal, sys
-moment, sys.argv, real = sys.argv[1], sys.argv[1:], builtins.__import__
+module, sys.argv, real = sys.argv[1], sys.argv[1:], builtins.__import__
 def importing(name, *rest, **more):
-    if name == moment:
+    if name == module:
         builtins.__import__ = real
         os.kill(os.getpid(), signal.SIGINT)
     return real(name, *rest, **more)
@@ -267,10 +263,10 @@ runpy.run_module("runtime", run_name="__main__")
 
 
 @pytest.mark.parametrize(
-    "moment", ["argparse", "numpy", "onnxruntime", "onnxruntime.capi", "runtime.command_line.progress"]
+    "module", ["argparse", "numpy", "onnxruntime", "onnxruntime.capi", "runtime.command_line.progress"]
 )
-def test_ctrl_c_during_imports_ends_without_traceback(moment: str, model: str, red: Path) -> None:
-    command = [sys.executable, "-c", INTERRUPTED_AT_IMPORT, moment, "--model", model, str(red)]
+def test_ctrl_c_during_imports_ends_without_traceback(module: str, model: str, red: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_AT_IMPORT, module, "--model", model, str(red)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, preexec_fn=enable_keyboard_interrupt)
     assert result.returncode in (130, -signal.SIGINT)
     assert (result.stdout, result.stderr) == (b"", b"")

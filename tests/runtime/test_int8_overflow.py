@@ -1,4 +1,4 @@
-"""Processors whose INT8 kernels overflow are found out."""
+"""Detecting processors on which INT8 kernels overflow."""
 
 from typing import Any
 

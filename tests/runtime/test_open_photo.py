@@ -1,4 +1,4 @@
-"""Photos of every kind, sound and broken."""
+"""Opening photos: valid ones of every format and mode, and invalid ones."""
 
 import contextlib
 import io
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from runtime.errors import PhotoError
-from runtime.photos.formats import FORMATS
+from runtime.photos.formats import FORMATS, SUFFIXES, format_names
+from runtime.photos.limits import check_size
 from runtime.photos.open_photo import Photo, open_photo
 
 
@@ -25,15 +26,15 @@ def encoded(image: Image.Image, form: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def red_of(image: Image.Image, place: tuple[int, int]) -> int:
+def red_value(image: Image.Image, position: tuple[int, int]) -> int:
     """Return the red value of a pixel."""
-    pixel = image.getpixel(place)
+    pixel = image.getpixel(position)
     assert isinstance(pixel, tuple)
     return int(pixel[0])
 
 
 def halves(left: tuple[int, int, int], right: tuple[int, int, int], size: tuple[int, int] = (40, 20)) -> Image.Image:
-    """A picture whose left and right half have one colour each."""
+    """Return an image with one colour in its left half and another in its right half."""
     image = Image.new("RGB", size, left)
     image.paste(right, (size[0] // 2, 0, *size))
     return image
@@ -61,7 +62,7 @@ def test_exif_orientation_is_applied(orientation: int, size: tuple[int, int], re
     content = encoded(halves(RED, BLUE), "JPEG", exif=exif, quality=95, subsampling=0)
     image = open_photo(content)
     assert image.size == size
-    assert red_of(image, red_at) > 200
+    assert red_value(image, red_at) > 200
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "RGBA", "LA", "YCbCr", "HSV", "I", "F", "I;16"])
@@ -93,14 +94,14 @@ def test_transparent_parts_become_white(form: str) -> None:
     image.paste((250, 10, 10, 255), (0, 0, 8, 16))
     result = open_photo(encoded(image, form, **({"lossless": True} if form == "WEBP" else {})))
     assert result.getpixel((12, 8)) == (255, 255, 255)
-    assert red_of(result, (3, 8)) > 240
+    assert red_value(result, (3, 8)) > 240
 
 
 def test_first_frame_of_an_animation_is_taken() -> None:
     content = encoded(
         Image.new("RGB", (9, 9), RED), "GIF", save_all=True, append_images=[Image.new("RGB", (9, 9), BLUE)]
     )
-    assert red_of(open_photo(content), (4, 4)) > 240
+    assert red_value(open_photo(content), (4, 4)) > 240
 
 
 def test_photo_can_be_a_path_bytes_file_image_or_array(photo: Path) -> None:
@@ -125,8 +126,33 @@ def test_data_around_a_jpeg_is_not_counted_as_scans(options: dict[str, bool]) ->
     assert open_photo(content[:2] + thumbnails + content[2:] + film).size == (64, 48)
 
 
+@pytest.mark.parametrize(
+    ("photo_format", "info", "megapixels"),
+    [("PNG", {}, 64), ("JPEG", {}, 120), ("MPO", {}, 120), ("JPEG", {"progressive": 1}, 64), ("WEBP", {}, 40)],
+)
+def test_each_format_has_its_limit_of_pixels(photo_format: str, info: dict[str, int], megapixels: int) -> None:
+    class Header(Image.Image):
+        """An image that is opened and not decoded."""
+
+        size = (megapixels * 1000, 1000)
+        format = photo_format
+
+    image = Header()
+    image.info.update(info)
+    check_size(image, "photo")
+    Header.size = (megapixels * 1000 + 1, 1000)
+    with pytest.raises(PhotoError, match=f"more than {megapixels} megapixels"):
+        check_size(image, "photo")
+
+
+def test_table_of_formats_gives_names_and_suffixes() -> None:
+    assert format_names() == "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
+    assert {".jpg", ".jpeg", ".tif", ".avif"} <= SUFFIXES
+    assert len(SUFFIXES) == sum(len(photo_format.suffixes) for photo_format in FORMATS.values())
+
+
 def bomb(width: int, height: int) -> bytes:
-    """A PNG that promises width × height pixels in a few bytes."""
+    """Return a PNG of a few bytes whose header gives width × height pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -185,7 +211,7 @@ def test_the_image_of_the_caller_is_not_changed() -> None:
 @settings(max_examples=150)
 @given(data=st.data(), form=st.sampled_from([f for f in FORMATS if f != "AVIF"]))
 def test_damaged_files_give_a_picture_or_a_photo_error(data: st.DataObject, form: str) -> None:
-    """Whatever is done to a sound file, nothing but a PhotoError comes out."""
+    """However a valid file is damaged, no other exception than `PhotoError` is raised."""
     content = bytearray(encoded(halves(RED, BLUE), form))
     for _ in range(data.draw(st.integers(0, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))

@@ -1,4 +1,4 @@
-"""Decoding beside the network."""
+"""Decoding photos in threads before the network needs them."""
 
 import itertools
 import threading

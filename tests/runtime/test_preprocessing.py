@@ -1,4 +1,4 @@
-"""The geometry between a photo and the network."""
+"""Cropping and resampling a photo to the network's input."""
 
 import numpy as np
 import pytest

@@ -17,7 +17,7 @@ from PIL import Image
 from runtime import FlowerClassifier, FlowerError, ModelError
 from runtime.watching.answer_log import DEFAULT_LOG_NAME, AnswerLog, FileVersion, open_answer_log
 from runtime.watching.watch import watch
-from tests.runtime.test_flower_infer import enable_keyboard_interrupt
+from tests.runtime.child_process import enable_keyboard_interrupt
 from tests.samples.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).parents[2]

@@ -1,7 +1,7 @@
 """A data set for the tests: small drawn flowers in Oxford's exact layout, with real ``.mat`` files and JPEGs.
 
-Every class has its own colour and number of petals, so a network can tell them apart; every picture has its own
-background, place and size, so it cannot do so by heart.
+Every class has its own colour and number of petals, so that a network can distinguish them. Every picture has its own
+background, position and size, so that a network cannot succeed by memorizing pictures.
 """
 
 import math
@@ -54,7 +54,7 @@ def draw_dataset(
 
 
 def draw_flower(kind: int, random: np.random.Generator, side: int) -> Image.Image:
-    """One picture: a flower of ``kind`` (0 to 7) on a leafy background."""
+    """Draw one picture: a flower of ``kind`` (0 to 7) on a green background."""
     width, height = side + int(random.integers(0, side // 3)), side
     noise = random.integers(0, 60, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
     noise[..., 1] += 70

@@ -19,7 +19,7 @@ def small_resnet(num_classes: int) -> models.ResNet:
 
 @contextmanager
 def small_network() -> Iterator[None]:
-    """Let `PhotoNetwork` be a small ResNet."""
+    """Build every `PhotoNetwork` from a small ResNet while the context lasts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "resnet50", small_resnet)
         yield

@@ -1,4 +1,4 @@
-"""A model file for tests of the runtime: no network, but the same contract as the real ones, and a known answer."""
+"""A model file for tests: a graph without trained weights, with the same contract as real files and known answers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ INFO = ModelInfo(classes=("red", "green", "blue"), preprocessing=Preprocessing(s
 
 
 def tiny_model(info: ModelInfo = INFO, *, size: int = 16, classes: int = 3, batch: int | str = "batch") -> ModelProto:
-    """Logits are the mean of each colour divided by 25: a red photo is called ``red``."""
+    """Return a model whose logits are the mean of each colour divided by 25: a red photo gets the class ``red``."""
     weights = np.eye(3, classes, dtype=np.float32) / 25
     nodes = [
         helper.make_node("Cast", [INPUT], ["float"], to=TensorProto.FLOAT),

@@ -27,13 +27,13 @@ def web_archive() -> Path:
 
 
 def use_small_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a few bytes in the place of onnxruntime-web: such a bundle is made in a moment, but no browser can run it."""
+    """Replace onnxruntime-web with a few bytes. Such a bundle is made fast, but no browser can run it."""
     monkeypatch.setattr(bundle, "find_archive", lambda archive: Path("no archive"))
     monkeypatch.setattr(bundle, "read_archive", lambda path: {name: name.encode() for name in FILES})
 
 
 def build_tiny_site(folder: Path, archive: Path | None = None, **metadata: Any) -> Path:
-    """Make a bundle of the tiny model with other ``metadata`` at ``folder``; the model is beside it."""
+    """Make a bundle at ``folder`` of a tiny model with changed ``metadata``. The model is written beside ``folder``."""
     model = save_tiny_model(folder.parent / f"{folder.name}.onnx", **metadata)
     return bundle.build_web_bundle(model, folder, archive=archive).folder
 
