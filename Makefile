@@ -21,7 +21,8 @@ INSTALL := -m pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --constraint constraints.txt
 # Two worker processes. Each computes in one thread, so that they do not compete for the same two cores.
 PYTEST := env OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest
-PARALLEL := -n 2 --dist loadfile
+# In the order of the folders: the slow files of tests/benchmarks come first, and nothing long is left for the end.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 PHOTO = flower.jpg
 
 .PHONY: demo test test-slow test-oldest coverage pipeline clean
