@@ -69,7 +69,7 @@ $(DEV)/.ready: pyproject.toml setup.py constraints.txt $(JAVASCRIPT)/package-loc
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/python $(PIP) --editable '.[dev]'
-	if command -v npm >/dev/null; then npm ci --ignore-scripts --silent --prefix $(JAVASCRIPT); fi
+	if command -v npm >/dev/null; then npm ci --ignore-scripts --silent --prefix $(JAVASCRIPT) || echo "npm failed: the tests of the page are skipped"; fi
 	@touch $@
 
 # onnx writes the tests' model files; it is no dependency of the runtime.
