@@ -27,7 +27,7 @@ examples:
   flower-infer rose.jpg                     the five most likely species
   flower-infer --top 1 holiday/             every photo in a folder and the folders below it
   flower-infer --json *.jpg | jq .          one JSON object a line
-  flower-infer --csv holiday/ > names.csv   a row for each species, with a progress bar
+  flower-infer --csv holiday/ > names.csv   a row for each species, with a progress line
   curl -s https://…/photo.jpg | flower-infer -
   flower-infer --model my-model.onnx rose.jpg
   flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
