@@ -1,16 +1,7 @@
 # PYTHON_ARGCOMPLETE_OK
 """``python -m export``."""
 
-import sys
-
-from runtime.command_line.program import EXIT_INTERRUPTED, missing_package_message
+from runtime.command_line.program import run_package
 
 if __name__ == "__main__":
-    try:
-        from export.command_line import main
-
-        sys.exit(main())
-    except ModuleNotFoundError as error:
-        sys.exit(missing_package_message("export", error))
-    except KeyboardInterrupt:  # Ctrl-C during imports, which take seconds
-        sys.exit(EXIT_INTERRUPTED)
+    run_package(__package__)

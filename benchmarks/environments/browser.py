@@ -106,11 +106,7 @@ class FlowerPage:
         Raises:
             BrowserError: the page shows an error.
         """
-        self.page.wait_for_selector(
-            "body[data-ready-milliseconds], body[data-state=failed]", timeout=1000 * READY_TIMEOUT_S, state="attached"
-        )
-        if self.state == "failed":
-            raise BrowserError(f"the page shows an error: {self.status}")
+        self._wait_for("body[data-ready-milliseconds]", READY_TIMEOUT_S)
 
     def wait_until_offline(self) -> None:
         """Wait until the service worker has stored everything that the page needs without a network."""
@@ -127,11 +123,7 @@ class FlowerPage:
         Raises:
             BrowserError: the page shows an error.
         """
-        self.page.wait_for_selector(
-            "body[data-state=answered], body[data-state=failed]", timeout=1000 * ANSWER_TIMEOUT_S, state="attached"
-        )
-        if self.state == "failed":
-            raise BrowserError(f"the page shows an error: {self.status}")
+        self._wait_for("body[data-state=answered]", ANSWER_TIMEOUT_S)
         return PageAnswer(
             headline=self.page.inner_text("#verdict h2"),
             labels=tuple(self.page.locator("#candidates .name").all_text_contents()),
@@ -158,6 +150,12 @@ class FlowerPage:
     def ready_milliseconds(self) -> float:
         """Milliseconds from the start of the worker until the model is ready."""
         return float(self.page.get_attribute("body", "data-ready-milliseconds") or "nan")
+
+    def _wait_for(self, selector: str, seconds: float) -> None:
+        """Wait until ``selector`` matches, or raise `BrowserError` if the page shows an error."""
+        self.page.wait_for_selector(f"{selector}, body[data-state=failed]", timeout=1000 * seconds, state="attached")
+        if self.state == "failed":
+            raise BrowserError(f"the page shows an error: {self.status}")
 
     def _note(self, level: str, text: str) -> None:
         if level in ("error", "warning"):

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from export.command_line.arguments import add_evaluation_arguments
 from export.command_line.output import print_line
 from export.confidence import SHARE_ABOVE_THRESHOLD
 from export.quantization.ranges import METHODS
@@ -98,13 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an answer is not sure if its best probability is below this (default: what "
         f"{100 * SHARE_ABOVE_THRESHOLD:.0f} %% of the validation photographs reach)",
     )
-    limits.add_argument(
-        "--evaluate",
-        choices=("test", "train", "none"),
-        default="test",
-        help="split to measure the files on, besides validation (default: test)",
-    )
-    limits.add_argument("--evaluation-images", type=positive_int, metavar="N", help="photographs of it (default: all)")
+    add_evaluation_arguments(limits, "split to measure the files on, besides validation")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
+from export.command_line.arguments import add_evaluation_arguments
 from export.command_line.output import bundle_table, print_line
 from export.mobile.bundle import UNCHECKED, build_mobile_bundle
 from finetune.data.dataset import is_dataset, read_split
 from finetune.data.split import Split
-from runtime.command_line.arguments import DEFAULT_DATA, add_data_argument, add_model_argument, positive_int
+from runtime.command_line.arguments import DEFAULT_DATA, add_data_argument, add_model_argument
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
 from runtime.inference.model_file import DEFAULT_MODEL
@@ -27,13 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser, DEFAULT_MODEL)
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="(default: %(default)s)")
     add_data_argument(parser, note=" to check the bundle on")
-    parser.add_argument(
-        "--evaluate",
-        choices=("test", "train", "none"),
-        default="test",
-        help="split to check the bundle on; none: drawn pictures (default: test)",
-    )
-    parser.add_argument("--evaluation-images", type=positive_int, metavar="N", help="photographs of it (default: all)")
+    add_evaluation_arguments(parser, "split to check the bundle on; none: drawn pictures")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import NoReturn
 
 from runtime.distribution import PACKAGE_PREFIX
 from runtime.errors import FlowerError
@@ -20,6 +22,20 @@ def missing_package_message(package: str, error: ModuleNotFoundError) -> str:
     """
     distribution = "flower-edge" if PACKAGE_PREFIX else "."
     return f"{package}: {error.name} is not installed; run: pip install '{distribution}[{EXTRAS[package]}]'"
+
+
+def run_package(package: str) -> NoReturn:
+    """Import ``PACKAGE.command_line``, run its ``main``, and end the process with its exit status.
+
+    Args:
+        package: the ``__package__`` of the ``__main__`` module that was started.
+    """
+    try:
+        sys.exit(import_module(f"{package}.command_line").main())
+    except ModuleNotFoundError as error:
+        sys.exit(missing_package_message(package.rpartition(".")[2], error))
+    except KeyboardInterrupt:  # Ctrl-C during imports, which take seconds
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def run_command(name: str, body: Callable[[], None], *, interrupted: str) -> int:

@@ -12,22 +12,6 @@ from export.quantization.calibration import collect_histograms
 from export.quantization.histograms import BINS, Histogram, HistogramBuilder, Histograms
 from export.quantization.ranges import ENTROPY_STEPS, METHODS, entropy, minmax, mse, percentile, squared_error
 from finetune.network.photo_network import PIXEL_ZERO
-from tests.export.small_networks import random_images, three_layer_network
-
-
-@pytest.fixture(scope="module")
-def core() -> onnx.ModelProto:
-    return three_layer_network()
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return random_images(40)
-
-
-@pytest.fixture(scope="module")
-def histograms(core: onnx.ModelProto, images: np.ndarray) -> Histograms:
-    return collect_histograms(core, [images[:7], images[7:]], len(images))
 
 
 def test_histograms_count_all_photographs(histograms: Histograms, images: np.ndarray) -> None:

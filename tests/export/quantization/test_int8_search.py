@@ -6,29 +6,13 @@ import numpy as np
 import onnx
 import pytest
 
-from export.quantization.calibration import collect_histograms
 from export.quantization.histograms import Histogram, Histograms
 from export.quantization.int8 import layers_of, quantize
 from export.quantization.ranges import METHODS, find_ranges
 from export.quantization.search import search
 from export.quantization.sensitivity import decibels, rank_layers, signal_to_noise
 from export.verification.comparison import divergence
-from tests.export.small_networks import CLASSES, THREE_LAYERS, random_images, three_layer_network
-
-
-@pytest.fixture(scope="module")
-def core() -> onnx.ModelProto:
-    return three_layer_network()
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return random_images(40)
-
-
-@pytest.fixture(scope="module")
-def histograms(core: onnx.ModelProto, images: np.ndarray) -> Histograms:
-    return collect_histograms(core, [images[:7], images[7:]], len(images))
+from tests.export.small_networks import CLASSES, THREE_LAYERS
 
 
 def test_a_layer_can_stay_in_float(core: onnx.ModelProto, histograms: Histograms) -> None:
