@@ -1,10 +1,19 @@
-"""The answer for one photo: its most probable classes, and whether the best one is uncertain."""
+"""The answer for one photo: its most probable classes, and whether the best one is a name to rely on."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, overload
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Literal, overload
 
 import numpy as np
+
+from runtime.errors import FlowerError, ModelError
+from runtime.inference.model_file import Cuts, ModelInfo
+from runtime.inference.session import Outputs
+
+Verdict = Literal["name", "between", "unfamiliar"]
+"""``name``: the best class is the answer. ``between``: a flower, but two classes are near each other.
+``unfamiliar``: the photo is not like any flower that the model knows."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +33,22 @@ class Answer(Sequence[Prediction]):
     """The most probable classes of one photo, the most probable first. ``answer[0]`` is `best`."""
 
     predictions: tuple[Prediction, ...]
-    uncertain: bool
-    """Whether the best probability is below the model's threshold. The photo may show no flower, or an unknown one."""
+    verdict: Verdict
+    familiarity: float | None = None
+    """0 to 1: how much the photo is like the training photographs of the most probable class. About 0.5 for a typical
+    new photograph of a known flower. None if the model file has no familiarity."""
+    second: Prediction | None = None
+    """The second most probable class, also if only one was asked for. None if there is only one class."""
 
     @property
     def best(self) -> Prediction:
         """The most probable class."""
         return self.predictions[0]
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the verdict is not a name."""
+        return self.verdict != "name"
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -48,18 +66,73 @@ class Answer(Sequence[Prediction]):
         return iter(self.predictions)
 
 
-def make_answer(probabilities: np.ndarray, classes: Sequence[str], threshold: float, top: int) -> Answer:
-    """Return the ``top`` most probable classes. Of equal probabilities, the class with the lower index comes first.
+class AnswerRule:
+    """From the outputs of a network to answers.
 
     Args:
-        probabilities: float, shape (classes,).
-        classes: the names of the classes.
-        threshold: the answer is uncertain if the best probability is below this.
-        top: number of classes, at least 1.
+        info: of the model file: classes, temperature and cuts.
+        min_probability: the probability below which an answer is no name, 0 to 1; None for the model's threshold.
+        strict: use the model's strict cuts: fewer names, and fewer wrong ones.
+        only: the names that can occur; None for all. The probabilities of these names add up to 1, and no other name
+            is an answer. Upper and lower case are the same.
+
+    Raises:
+        FlowerError: ``min_probability`` is outside 0 to 1, or ``only`` has no name or one that the model does not know.
+        ModelError: the model file has no strict cuts.
     """
-    best = np.argsort(-probabilities, kind="stable")[: max(1, top)]
-    predictions = tuple(Prediction(classes[index], int(index), float(probabilities[index])) for index in best)
-    return Answer(predictions, predictions[0].probability < threshold)
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        *,
+        min_probability: float | None = None,
+        strict: bool = False,
+        only: Collection[str] | None = None,
+    ) -> None:
+        if strict and info.strict is None:
+            raise ModelError("the model file has no strict cuts; export it again, or give the smallest probability")
+        if min_probability is not None and not 0 <= min_probability <= 1:
+            raise FlowerError(f"the smallest probability must be 0 to 1, not {min_probability}")
+        self.info = info
+        self.cuts = Cuts(info.threshold, info.familiarity_threshold)
+        if strict and info.strict is not None:
+            self.cuts = info.strict
+        if min_probability is not None:
+            self.cuts = replace(self.cuts, probability=min_probability)
+        self._excluded = None if only is None else _excluded(info.classes, only)
+        self._allowed = len(info.classes) if self._excluded is None else int((~self._excluded).sum())
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return the probability of every class, 0 for the names that cannot occur.
+
+        Args:
+            logits: float32, shape (batch, classes).
+
+        Returns:
+            float32, shape (batch, classes).
+        """
+        scaled = logits / np.float32(self.info.temperature)
+        if self._excluded is not None:
+            scaled = np.where(self._excluded, np.float32(-np.inf), scaled)
+        return softmax(scaled)
+
+    def answers(self, outputs: Outputs, top: int) -> list[Answer]:
+        """Return an answer with the ``top`` most probable classes for each photo of a batch."""
+        rows = self.probabilities(outputs.logits)
+        familiarity = [None] * len(rows) if outputs.familiarity is None else outputs.familiarity.tolist()
+        return [self._answer(row, familiar, top) for row, familiar in zip(rows, familiarity, strict=True)]
+
+    def _answer(self, probabilities: np.ndarray, familiarity: float | None, top: int) -> Answer:
+        # Of equal probabilities, the class with the lower index comes first.
+        order = np.argsort(-probabilities, kind="stable")[: max(2, min(top, self._allowed))]
+        ranked = [Prediction(self.info.classes[index], int(index), float(probabilities[index])) for index in order]
+        verdict: Verdict = "name"
+        if familiarity is not None and familiarity < self.cuts.familiarity:
+            verdict = "unfamiliar"
+        elif ranked[0].probability < self.cuts.probability:
+            verdict = "between"
+        second = ranked[1] if self._allowed > 1 else None
+        return Answer(tuple(ranked[: max(1, min(top, self._allowed))]), verdict, familiarity, second)
 
 
 def answer_to_dict(photo: str, answer: Answer) -> dict[str, Any]:
@@ -67,10 +140,12 @@ def answer_to_dict(photo: str, answer: Answer) -> dict[str, Any]:
 
     Args:
         photo: its name.
-        answer: for the photo. Probabilities are rounded to six digits.
+        answer: for the photo. Probabilities and the familiarity are rounded to six digits.
     """
     return {
         "photo": photo,
+        "verdict": answer.verdict,
+        "familiarity": None if answer.familiarity is None else round(answer.familiarity, 6),
         "uncertain": answer.uncertain,
         "predictions": [
             {"label": p.label, "index": p.index, "probability": round(p.probability, 6)} for p in answer.predictions
@@ -83,3 +158,20 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     exponentials: np.ndarray = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float32)
     normalized: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return normalized
+
+
+def _excluded(classes: Sequence[str], only: Collection[str]) -> np.ndarray:
+    """Return which classes are not in ``only``: bool, shape (classes,)."""
+    if isinstance(only, str):
+        raise FlowerError("only takes several names; put a single one into a list")
+    positions = {label.casefold(): index for index, label in enumerate(classes)}
+    excluded = np.ones(len(classes), bool)
+    for name in only:
+        if name.casefold() not in positions:
+            near = get_close_matches(name.casefold(), positions, n=1)
+            hint = f"; do you mean {classes[positions[near[0]]]!r}?" if near else ""
+            raise FlowerError(f"{name!r} is no name that the model knows{hint}")
+        excluded[positions[name.casefold()]] = False
+    if excluded.all():
+        raise FlowerError("there is no name among those that can occur; give at least one")
+    return excluded

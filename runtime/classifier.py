@@ -1,13 +1,13 @@
 """`FlowerClassifier`: photos in, class names and probabilities out."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
-from runtime.answer import Answer, make_answer, softmax
+from runtime.answer import Answer, AnswerRule
 from runtime.errors import FlowerError, PhotoError
-from runtime.inference.model_file import DEFAULT_MODEL, ModelInfo
+from runtime.inference.model_file import DEFAULT_MODEL, Cuts, ModelInfo
 from runtime.inference.session import Session
 from runtime.photos.open_photo import Photo
 from runtime.photos.prefetch import PrefetchDecoder
@@ -33,10 +33,15 @@ class FlowerClassifier:
         model: a file written by ``python -m export``; by default the model inside the package.
         device: ``auto`` (the best device that starts), or a name in `runtime.inference.devices.DEVICES`: ``cpu``, …
         threads: CPU threads for the network; by default the number of physical cores that this process may use.
+        min_probability: the probability below which an answer is no name, 0 to 1; by default the model's threshold.
+        strict: use the model's strict cuts: fewer names, and fewer wrong ones.
+        only: the names that can occur, for example the flowers of one garden; by default all. The probabilities of
+            these names add up to 1.
 
     Raises:
-        ModelError: the model file is missing, damaged or not made by this toolkit.
+        ModelError: the model file is missing, damaged, not made by this toolkit, or without the strict cuts.
         DeviceError: the device cannot be used.
+        FlowerError: ``min_probability`` is outside 0 to 1, or ``only`` has no name or one that the model does not know.
     """
 
     def __init__(
@@ -44,8 +49,13 @@ class FlowerClassifier:
         model: str | os.PathLike[str] | None = None,
         device: str = "auto",
         threads: int | None = None,
+        *,
+        min_probability: float | None = None,
+        strict: bool = False,
+        only: Collection[str] | None = None,
     ) -> None:
         self._session = Session(model if model is not None else DEFAULT_MODEL, device=device, threads=threads)
+        self._rule = AnswerRule(self.info, min_probability=min_probability, strict=strict, only=only)
 
     @property
     def info(self) -> ModelInfo:
@@ -56,6 +66,16 @@ class FlowerClassifier:
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the logits."""
         return self.info.classes
+
+    @property
+    def cuts(self) -> Cuts:
+        """The smallest probability and familiarity with which an answer is a name."""
+        return self._rule.cuts
+
+    @property
+    def has_familiarity(self) -> bool:
+        """Whether the model file can tell a photo that is not like any flower it knows."""
+        return self._session.has_familiarity
 
     @property
     def device(self) -> str:
@@ -108,7 +128,8 @@ class FlowerClassifier:
 
     def probabilities(self, photo: Photo) -> np.ndarray:
         """Return the probability of every class: float32, shape (classes,), in the order of `classes`."""
-        probabilities: np.ndarray = self._probabilities(self.info.preprocessing(photo)[np.newaxis])[0]
+        logits = self._session.logits(self.info.preprocessing(photo)[np.newaxis])
+        probabilities: np.ndarray = self._rule.probabilities(logits)[0]
         return probabilities
 
     def _pixels(self, photo: Photo | FlowerError) -> np.ndarray:
@@ -117,8 +138,4 @@ class FlowerClassifier:
         return self.info.preprocessing(photo)
 
     def _answers(self, pixels: np.ndarray, top: int) -> list[Answer]:
-        info = self.info
-        return [make_answer(row, info.classes, info.threshold, top) for row in self._probabilities(pixels)]
-
-    def _probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        return softmax(self._session.logits(pixels) / np.float32(self.info.temperature))
+        return self._rule.answers(self._session.run(pixels), top)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from export.command_line.arguments import add_evaluation_arguments
 from export.command_line.output import print_line
-from export.confidence import SHARE_ABOVE_THRESHOLD
+from export.confidence.cuts import SHARE_NAMED
 from export.quantization.ranges import METHODS
 from export.targets import PRECISIONS, TARGETS
 from runtime.command_line.arguments import add_data_argument, positive_int, whole_number
@@ -89,15 +89,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--temperature",
         type=float,
         metavar="N",
-        help="use this temperature instead of fitting one on validation; for a model that was trained on the "
-        "validation photographs, take that of the same recipe trained without them",
+        help="use this temperature instead of fitting one on validation",
     )
     limits.add_argument(
         "--threshold",
         type=float,
         metavar="P",
-        help="an answer is not sure if its best probability is below this (default: what "
-        f"{100 * SHARE_ABOVE_THRESHOLD:.0f} %% of the validation photographs reach)",
+        help="an answer is no name if its best probability is below this (default: fitted together with the "
+        f"familiarity, so that {100 * SHARE_NAMED:.0f} %% of the validation photographs get a name)",
+    )
+    limits.add_argument(
+        "--confidence-of",
+        type=Path,
+        metavar="FILE",
+        help="take temperature and cuts from this model file instead of fitting them; for a model that was trained on "
+        "the validation photographs, export the same recipe trained without them and give that file",
     )
     add_evaluation_arguments(limits, "split to measure the files on, besides validation")
 
@@ -121,6 +127,7 @@ def run(options: argparse.Namespace) -> None:
         calibration_images=options.calibration_images,
         temperature=options.temperature,
         threshold=options.threshold,
+        confidence_of=options.confidence_of,
         evaluate=None if options.evaluate == "none" else options.evaluate,
         evaluation_images=options.evaluation_images,
         report=print_line,

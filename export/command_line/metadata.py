@@ -1,4 +1,4 @@
-"""``python -m export metadata``: change the temperature or the threshold of a model file."""
+"""``python -m export metadata``: change the temperature or the cuts of a model file."""
 
 import argparse
 from pathlib import Path
@@ -19,7 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a change."""
     parser.add_argument("file", type=Path, metavar="FILE", help="a model file")
     parser.add_argument("--temperature", type=float, metavar="N", help="0.01 to 100 (default: as it is)")
-    parser.add_argument("--threshold", type=float, metavar="P", help="0 to 1 (default: as it is)")
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="smallest probability of a name, 0 to 1 (default: as it is)"
+    )
+    parser.add_argument(
+        "--familiarity-threshold",
+        type=float,
+        metavar="F",
+        help="smallest familiarity of a name, 0 to 1 (default: as it is)",
+    )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where to write (default: the folder of FILE, which is replaced)"
     )
@@ -29,13 +37,17 @@ def run(options: argparse.Namespace) -> None:
     """Write the file again, and print its path."""
     print(
         update_metadata(
-            options.file, output=options.output, temperature=options.temperature, threshold=options.threshold
+            options.file,
+            output=options.output,
+            temperature=options.temperature,
+            threshold=options.threshold,
+            familiarity_threshold=options.familiarity_threshold,
         )
     )
 
 
 COMMAND = Command(
-    description="Write a model file again with another temperature or threshold. The network stays the same.",
+    description="Write a model file again with another temperature or other cuts. The network stays the same.",
     examples=EXAMPLES,
     add_arguments=add_arguments,
     run=run,

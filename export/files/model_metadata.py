@@ -1,4 +1,4 @@
-"""Changing the temperature or the threshold of a finished model file."""
+"""Changing the temperature or the cuts of a finished model file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +8,13 @@ from export.files.output_files import write_together
 from export.graph.onnx_files import model_file_bytes, read_onnx
 from runtime.inference.session import Session
 
+EXPECTATIONS = ("expected_named", "interval", "photographs")
+"""What a model file records of its own cuts and what does not hold for others."""
 
-def check_confidence_values(temperature: float | None, threshold: float | None) -> None:
+
+def check_confidence_values(
+    temperature: float | None, threshold: float | None, familiarity_threshold: float | None = None
+) -> None:
     """Check values that a user gave. None means not given.
 
     Raises:
@@ -19,6 +24,8 @@ def check_confidence_values(temperature: float | None, threshold: float | None) 
         raise ExportError(f"--temperature {temperature}: must be 0.01 to 100")
     if threshold is not None and not 0 <= threshold <= 1:
         raise ExportError(f"--threshold {threshold}: must be 0 to 1")
+    if familiarity_threshold is not None and not 0 <= familiarity_threshold <= 1:
+        raise ExportError(f"--familiarity-threshold {familiarity_threshold}: must be 0 to 1")
 
 
 def update_metadata(
@@ -27,35 +34,41 @@ def update_metadata(
     output: Path | str | None = None,
     temperature: float | None = None,
     threshold: float | None = None,
+    familiarity_threshold: float | None = None,
 ) -> Path:
-    """Write a model file again with another temperature or threshold. The network stays the same, byte for byte.
+    """Write a model file again with another temperature or other cuts. The network stays the same, byte for byte.
 
-    For a network that was trained on all labelled photographs, both values come from a second network, trained without
-    some of them. They may be known only after the export.
+    The share of new photographs that is expected to get a name is removed, because it holds for the old cuts only.
 
     Args:
         model: a model file.
         output: a folder; the file keeps its name. By default the folder of ``model``, where it is replaced.
         temperature: the new one, 0.01 to 100; None keeps the old one.
-        threshold: the new one, 0 to 1; None keeps the old one.
+        threshold: the new smallest probability of a name, 0 to 1; None keeps the old one.
+        familiarity_threshold: the new smallest familiarity of a name, 0 to 1; None keeps the old one.
 
     Returns:
         The path of the written file.
 
     Raises:
         ModelError: ``model`` is not a model file of this project.
-        ExportError: neither value is given, or one is outside its limits.
+        ExportError: no value is given, one is outside its limits, or the model has no familiarity.
     """
-    if temperature is None and threshold is None:
-        raise ExportError("nothing to change; give --temperature, --threshold or both")
-    check_confidence_values(temperature, threshold)
+    if temperature is None and threshold is None and familiarity_threshold is None:
+        raise ExportError("nothing to change; give --temperature, --threshold or --familiarity-threshold")
+    check_confidence_values(temperature, threshold, familiarity_threshold)
     model = Path(model)
     output = model.parent if output is None else Path(output)
-    info = Session(model, device="cpu").info
+    session = Session(model, device="cpu")
+    if familiarity_threshold is not None and not session.has_familiarity:
+        raise ExportError(f"{model}: has no familiarity; export it again")
+    info = session.info
     changed = replace(
         info,
         temperature=info.temperature if temperature is None else temperature,
         threshold=info.threshold if threshold is None else threshold,
+        familiarity_threshold=info.familiarity_threshold if familiarity_threshold is None else familiarity_threshold,
+        familiarity={key: value for key, value in info.familiarity.items() if key not in EXPECTATIONS},
     )
     write_together(output, {model.name: model_file_bytes(read_onnx(model), changed)})
     return output / model.name

@@ -12,7 +12,7 @@ from export.errors import ExportError
 from finetune.network.checkpoint import Checkpoint
 from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import INPUT, OUTPUT
-from runtime.inference.session import session_options
+from runtime.inference.session import Outputs, session_options
 
 
 class TorchNetwork:
@@ -21,11 +21,10 @@ class TorchNetwork:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._network = checkpoint.network()
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """Run the network on the CPU: uint8, shape (batch, size, size, 3), to float32, shape (batch, classes)."""
+    def run(self, images: np.ndarray) -> Outputs:
+        """Run the network on the CPU: uint8, shape (batch, size, size, 3), to logits. It has no familiarity."""
         with torch.inference_mode():
-            logits: np.ndarray = self._network(torch.from_numpy(images)).numpy()
-        return logits
+            return Outputs(self._network(torch.from_numpy(images)).numpy(), None)
 
 
 class OnnxNetwork:
@@ -42,8 +41,12 @@ class OnnxNetwork:
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
 
+    def run(self, images: np.ndarray) -> Outputs:
+        """Run the graph on the CPU: uint8, shape (batch, size, size, 3), to logits. The familiarity is not computed."""
+        return Outputs(self.logits(images), None)
+
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Run the graph on the CPU: uint8, shape (batch, size, size, 3), to float32, shape (batch, classes)."""
+        """Run the graph on the CPU and return the logits only: float32, shape (batch, classes)."""
         with _onnxruntime_errors():
             return np.asarray(self._session.run([OUTPUT], {INPUT: images})[0])
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
-from export.confidence import cross_entropy
+from export.confidence.temperature import cross_entropy
 from export.graph.byte_input import with_byte_input
 from export.graph.networks import OnnxNetwork
 from export.quantization.activations import ActivationReader

@@ -6,15 +6,17 @@ from pathlib import Path
 from export.errors import ExportError
 from export.files.model_metadata import check_confidence_values
 from export.quantization.ranges import METHODS
-from export.stages.finish import finish
+from export.stages.familiarity import fit_familiarity
+from export.stages.finish import GivenConfidence, finish
 from export.stages.float_network import build_float_network
-from export.stages.guard import check_accuracy, report_trained_on
+from export.stages.guard import check_accuracy, report_named_share, report_trained_on
 from export.stages.load import load
 from export.stages.measure import measure
 from export.stages.quantize import QuantizationOptions, quantize_variants
 from export.stages.write import ExportedModel, write
 from export.targets import PRECISIONS, TARGETS
 from export.verification.accuracy_guard import advise
+from runtime.inference.session import Session
 
 EVALUATION_SPLITS = ("test", "train")
 
@@ -33,6 +35,7 @@ def export_checkpoint(
     calibration_images: int | None = None,
     temperature: float | None = None,
     threshold: float | None = None,
+    confidence_of: Path | str | None = None,
     evaluate: str | None = "test",
     evaluation_images: int | None = None,
     report: Callable[[str], None] = print,
@@ -53,8 +56,10 @@ def export_checkpoint(
         max_drop: points of validation top-1 that a file may lose against FP32, 0 to 100.
         calibration_images: validation photographs to calibrate on; None for all.
         temperature: for all files, 0.01 to 100; None fits one for each file on the calibration photographs.
-        threshold: for all files, 0 to 1: the probability below which an answer is not sure; None fits one for each
+        threshold: for all files, 0 to 1: the probability below which an answer is no name; None fits one for each
             file on the calibration photographs.
+        confidence_of: a model file from which temperature and cuts are taken, instead of fitting them: for a network
+            that was trained on the validation photographs, a file of the same recipe trained without them.
         evaluate: the split on which the files are measured besides validation: ``test``, ``train`` or None.
         evaluation_images: photographs of that split; None for all.
         report: receives lines about what is measured.
@@ -77,6 +82,8 @@ def export_checkpoint(
     if not 0 <= max_drop <= 100:
         raise ExportError(f"--max-drop {max_drop}: must be 0 to 100 points")
     check_confidence_values(temperature, threshold)
+    twin = None if confidence_of is None else Session(confidence_of, device="cpu").info
+    given = GivenConfidence(temperature, threshold, twin)
     options = QuantizationOptions(target, quantize, calibration_method, search, qat_epochs, max_drop)
 
     inputs = load(
@@ -85,15 +92,18 @@ def export_checkpoint(
         calibration_images=calibration_images,
         evaluate=evaluate,
         evaluation_images=evaluation_images,
-        with_training=qat_epochs > 0,
     )
+    if twin is not None and twin.classes != inputs.checkpoint.classes:
+        raise ExportError(f"{confidence_of}: has other classes than the checkpoint; give a file of the same classes")
     network = build_float_network(inputs, report)
-    variants = quantize_variants(inputs, network, options, report)
+    distance = fit_familiarity(inputs, twin)
+    variants = quantize_variants(inputs, network, distance, options, report)
     measured = measure(variants, inputs)
     advice = advise(searched=search, fine_tuned=qat_epochs > 0)
     check_accuracy(measured, inputs, network, max_drop=max_drop, advice=advice, report=report)
-    report_trained_on(inputs, fitted=temperature is None or threshold is None, report=report)
-    finished = finish(measured, inputs, temperature=temperature, threshold=threshold)
+    report_trained_on(inputs, given, report)
+    finished = finish(measured, inputs, given)
+    report_named_share(finished, report)
     return write(finished, Path(checkpoint).parent if output is None else Path(output))
 
 

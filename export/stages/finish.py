@@ -1,15 +1,29 @@
-"""Stage 6: fit temperature and threshold, measure on the evaluation split, and make the bytes of the model files."""
+"""Stage 7: fit temperature and cuts, measure on the evaluation split, and make the bytes of the model files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from export.confidence import fit_temperature, fit_threshold
+from export.confidence.cuts import SHARE_NAMED_STRICT, expected_share, fit_cuts, named
+from export.confidence.temperature import fit_temperature
 from export.graph.onnx_files import model_file_bytes
 from export.stages.load import ExportInputs
 from export.stages.measure import MeasuredVariants, SplitMeasurement, measure_split
 from export.stages.quantize import ExportVariant
 from export.verification.comparison import Comparison
-from runtime.inference.model_file import ModelInfo
+from export.verification.evaluation import named_figures
+from runtime.inference.model_file import Cuts, ModelInfo
+
+
+@dataclass(frozen=True)
+class GivenConfidence:
+    """What the user gives instead of having it fitted on the calibration photographs."""
+
+    temperature: float | None = None
+    threshold: float | None = None
+    twin: ModelInfo | None = None
+    """The metadata of a model file of the same recipe, trained without the calibration photographs. Temperature, cuts
+    and expected shares are taken from it."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +41,7 @@ class FinishedModel:
     """That split, for example ``test (1,020 of 6,149 images)``."""
 
 
-def finish(
-    measured: MeasuredVariants, inputs: ExportInputs, *, temperature: float | None, threshold: float | None
-) -> tuple[FinishedModel, ...]:
+def finish(measured: MeasuredVariants, inputs: ExportInputs, given: GivenConfidence) -> tuple[FinishedModel, ...]:
     """Complete the metadata of all variants and serialize them.
 
     All files are complete before the first one is written, so a failure writes nothing.
@@ -37,17 +49,14 @@ def finish(
     Args:
         measured: the variants on the calibration photographs. Its sessions are closed.
         inputs: of the export.
-        temperature: for all files; None fits one for each file on the calibration photographs.
-        threshold: of all files; None fits one for each file on the calibration photographs.
+        given: what is not fitted on the calibration photographs.
     """
-    infos = {
-        variant.name: _with_confidence(variant, measured.on_calibration, temperature, threshold)
-        for variant in measured.variants
-    }
+    infos = {variant.name: _with_confidence(variant, measured.on_calibration, given) for variant in measured.variants}
+    infos = _with_figures(infos, measured.on_calibration)
     last = measured.on_calibration
     if inputs.evaluation is not None:
         last = measure_split(measured.sessions, inputs.evaluation, inputs)
-        infos = {name: _with_figures(info, last, name) for name, info in infos.items()}
+        infos = _with_figures(infos, last)
     measured.sessions.clear()  # releases the opened networks before the bytes of all files are made
     return tuple(
         FinishedModel(
@@ -61,21 +70,45 @@ def finish(
     )
 
 
-def _with_confidence(
-    variant: ExportVariant, on_calibration: SplitMeasurement, temperature: float | None, threshold: float | None
-) -> ModelInfo:
-    logits = on_calibration.logits[variant.name]
-    temperature = temperature or fit_temperature(logits, on_calibration.split.labels)
-    if threshold is None:
-        threshold = fit_threshold(logits, temperature)
-    info = _with_figures(variant.info, on_calibration, variant.name)
-    return replace(info, temperature=temperature, threshold=threshold)
+def _with_confidence(variant: ExportVariant, on_calibration: SplitMeasurement, given: GivenConfidence) -> ModelInfo:
+    info, outputs = variant.info, on_calibration.outputs[variant.name]
+    if given.twin is not None:
+        temperature = given.twin.temperature
+        cuts = Cuts(given.twin.threshold, given.twin.familiarity_threshold)
+        strict: Cuts | None = given.twin.strict
+        share: dict[str, Any] = given.twin.familiarity
+    else:
+        temperature = given.temperature or fit_temperature(outputs.logits, on_calibration.split.labels)
+        cuts = fit_cuts(outputs, temperature)
+        strict = fit_cuts(outputs, temperature, SHARE_NAMED_STRICT)
+        count = int(named(outputs, temperature, cuts).sum())
+        share = expected_share(count, len(on_calibration.split)).to_metadata()
+        share["fitted_on"] = on_calibration.split.name
+    return replace(
+        info,
+        temperature=given.temperature or temperature,
+        threshold=cuts.probability if given.threshold is None else given.threshold,
+        familiarity_threshold=cuts.familiarity,
+        strict=strict,
+        familiarity=share | info.familiarity,
+    )
 
 
-def _with_figures(info: ModelInfo, measurement: SplitMeasurement, name: str) -> ModelInfo:
-    figures: Mapping[str, object] = measurement.figures[name]
-    return replace(info, evaluation={**info.evaluation, measurement.split.name: figures})
+def _with_figures(infos: Mapping[str, ModelInfo], measurement: SplitMeasurement) -> dict[str, ModelInfo]:
+    """Add the figures of one split to the metadata of all variants."""
+    completed = {}
+    for name, info in infos.items():
+        figures: dict[str, Any] = {
+            **measurement.figures[name],
+            **named_figures(measurement.outputs[name], info, measurement.split),
+        }
+        if name != "fp32":
+            figures["same_verdict_as_fp32"] = measurement.same_verdicts(name, infos)
+        completed[name] = replace(info, evaluation={**info.evaluation, measurement.split.name: figures})
+    return completed
 
 
 def _compare_with_fp32(name: str, measurement: SplitMeasurement) -> Comparison | None:
-    return None if name == "fp32" else Comparison.of(measurement.logits[name], measurement.logits["fp32"])
+    if name == "fp32":
+        return None
+    return Comparison.of(measurement.outputs[name].logits, measurement.outputs["fp32"].logits)

@@ -34,7 +34,7 @@ def build_float_network(inputs: ExportInputs, report: Callable[[str], None]) -> 
     """
     core = build_float_graph(inputs.checkpoint)
     sample = inputs.calibration_sample()
-    expected = TorchNetwork(inputs.checkpoint).logits(sample)
+    expected = TorchNetwork(inputs.checkpoint).run(sample).logits
     worst = float(np.abs(OnnxNetwork(with_byte_input(core)).logits(sample) - expected).max())
     # "not <=" instead of ">", so that NaN fails, too.
     if not worst <= MAX_DIFFERENCE:

@@ -1,9 +1,11 @@
-"""Stage 5: stop the export if a file loses more accuracy than it may, and show the layers that cause it."""
+"""Stage 6: stop the export if a file loses more accuracy than it may, and show the layers that cause it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from export.confidence.cuts import ENOUGH_PHOTOGRAPHS
 from export.errors import ExportError
 from export.quantization.sensitivity import NOISE_IMAGES, signal_to_noise
+from export.stages.finish import FinishedModel, GivenConfidence
 from export.stages.float_network import FloatNetwork
 from export.stages.load import ExportInputs
 from export.stages.measure import MeasuredVariants
@@ -47,12 +49,12 @@ def check_accuracy(
             raise
 
 
-def report_trained_on(inputs: ExportInputs, *, fitted: bool, report: Callable[[str], None]) -> None:
+def report_trained_on(inputs: ExportInputs, given: GivenConfidence, report: Callable[[str], None]) -> None:
     """Report what it means if the network was trained on the calibration photographs.
 
     Args:
         inputs: of the export.
-        fitted: temperature or threshold are fitted on these photographs.
+        given: what is not fitted on these photographs.
         report: receives the line.
     """
     if not inputs.trained_on_calibration:
@@ -61,9 +63,29 @@ def report_trained_on(inputs: ExportInputs, *, fitted: bool, report: Callable[[s
         f"note     the network was trained on the {inputs.calibration.name} photographs, so its top-1 on them does not "
         f"show a loss; {LIMITS} are checked as well"
     )
-    if fitted:
-        note += "; a temperature or threshold fitted on them makes answers too sure (--temperature, --threshold)"
+    if given.twin is None:
+        note += (
+            "; a temperature and cuts fitted on them name too few new photographs and make answers too sure: train the "
+            "same recipe without them, export it, and give that model file with --confidence-of"
+        )
     report(note)
+
+
+def report_named_share(finished: Sequence[FinishedModel], report: Callable[[str], None]) -> None:
+    """Report what share of new photographs is expected to get a name, and whether too few photographs say so."""
+    for model in finished:
+        share = model.info.familiarity
+        low, high = share["interval"]
+        line = (
+            f"{model.name:8} {share['expected_named']:.1f} % ({low:.1f} to {high:.1f}) of new photographs of the known "
+            "flowers are expected to get a name"
+        )
+        if share["photographs"] < ENOUGH_PHOTOGRAPHS:
+            line += (
+                f"; the range is wide, because the cuts are fitted on {share['photographs']} validation photographs "
+                f"only; use at least {ENOUGH_PHOTOGRAPHS}"
+            )
+        report(line)
 
 
 def _report_noisiest_layers(variant: ExportVariant, network: FloatNetwork, report: Callable[[str], None]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from export.errors import ExportError
 from finetune.data.dataset import read_split
 from finetune.data.photo_batches import photo_batches
-from finetune.data.split import Split
+from finetune.data.split import SPLITS, Split, join_splits
 from finetune.network.checkpoint import Checkpoint, load_checkpoint
 
 BATCH = 16
@@ -22,11 +22,11 @@ class ExportInputs:
     checkpoint_file: Path
     checkpoint: Checkpoint
     calibration: Split
-    """Validation photographs: for activation ranges, all choices, temperature and threshold."""
+    """Validation photographs: for activation ranges, all choices, temperature and cuts."""
     evaluation: Split | None
     """Photographs on which the finished files are measured besides."""
-    training: Split | None
-    """Photographs for quantization-aware fine-tuning."""
+    training: Split
+    """The photographs that the network was trained on: for the class distance and quantization-aware fine-tuning."""
 
     @property
     def trained_on_calibration(self) -> bool:
@@ -35,7 +35,7 @@ class ExportInputs:
 
     def was_trained_on(self, split: Split) -> bool:
         """Return whether the network was trained with the labels of ``split``."""
-        return split.name in str(self.checkpoint.provenance.get("train_split", "train")).split("+")
+        return split.name in _training_splits(self.checkpoint)
 
     def calibration_batches(self) -> Iterator[np.ndarray]:
         """Decode the calibration photographs: uint8, shape (up to 16, size, size, 3)."""
@@ -53,7 +53,6 @@ def load(
     calibration_images: int | None,
     evaluate: str | None,
     evaluation_images: int | None,
-    with_training: bool,
 ) -> ExportInputs:
     """Read everything that the export needs.
 
@@ -63,7 +62,6 @@ def load(
         calibration_images: number of validation photographs; None for all.
         evaluate: ``test``, ``train`` or None.
         evaluation_images: number of photographs of that split; None for all.
-        with_training: read the training split, too.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
@@ -72,11 +70,16 @@ def load(
     """
     evaluation = read_split(data, evaluate).head(evaluation_images) if evaluate else None
     calibration = read_split(data, "val").head(calibration_images)
-    training = read_split(data, "train") if with_training else None
     checkpoint = load_checkpoint(checkpoint_file)
     if checkpoint.classes != calibration.classes:
         raise ExportError(
             f"{checkpoint_file}: has {len(checkpoint.classes)} classes ({checkpoint.classes[0]}, …), the data set has "
             f"{len(calibration.classes)} ({calibration.classes[0]}, …); give the data it was trained on"
         )
+    training = join_splits([read_split(data, name) for name in _training_splits(checkpoint)])
     return ExportInputs(checkpoint_file, checkpoint, calibration, evaluation, training)
+
+
+def _training_splits(checkpoint: Checkpoint) -> list[str]:
+    names = str(checkpoint.provenance.get("train_split", "train")).split("+")
+    return [name for name in SPLITS if name in names] or ["train"]

@@ -1,4 +1,4 @@
-"""Stage 4: open each variant as the runtime opens it, and measure it on the calibration photographs.
+"""Stage 5: open each variant as the runtime opens it, and measure it on the calibration photographs.
 
 Temperature and the accuracy limits are choices, and choices are made on validation photographs.
 """
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from export.confidence.cuts import verdicts
 from export.graph.onnx_files import model_file_bytes
 from export.stages.load import ExportInputs
 from export.stages.quantize import ExportVariant
 from export.verification.evaluation import compare_with_fp32, run_split, summary
 from finetune.data.split import Split
 from runtime.files.atomic import write_bytes
-from runtime.inference.session import Session
+from runtime.inference.model_file import Cuts, ModelInfo
+from runtime.inference.session import Outputs, Session
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,22 @@ class SplitMeasurement:
     """All variants on one split."""
 
     split: Split
-    logits: Mapping[str, np.ndarray]
-    """Name of the variant → float32, shape (images, classes)."""
+    outputs: Mapping[str, Outputs]
+    """Name of the variant → logits and familiarity of all photographs."""
     figures: Mapping[str, dict[str, Any]]
-    """Name of the variant → what its file records for this split."""
+    """Name of the variant → what its file records for this split, without the verdicts."""
+
+    def same_verdicts(self, name: str, infos: Mapping[str, ModelInfo]) -> float:
+        """Return on how many photographs a variant gives the verdict of FP32, in percent, each with its own cuts."""
+        own, fp32 = (
+            verdicts(
+                self.outputs[variant],
+                infos[variant].temperature,
+                Cuts(infos[variant].threshold, infos[variant].familiarity_threshold),
+            )
+            for variant in (name, "fp32")
+        )
+        return round(100 * float((own == fp32).mean()), 2)
 
 
 @dataclass(frozen=True)
@@ -53,15 +65,15 @@ def measure(variants: Sequence[ExportVariant], inputs: ExportInputs) -> Measured
 
 def measure_split(sessions: Mapping[str, Session], split: Split, inputs: ExportInputs) -> SplitMeasurement:
     """Run all ``sessions`` on ``split`` and compare them with the session ``fp32``."""
-    logits = run_split(sessions, split, inputs.checkpoint.preprocessing)
+    outputs = run_split(sessions, split, inputs.checkpoint.preprocessing)
     figures = {}
     for name in sessions:
-        figures[name] = summary(logits[name], split)
+        figures[name] = summary(outputs[name].logits, split)
         if inputs.was_trained_on(split):
             figures[name]["trained_on"] = True
         if name != "fp32":
-            figures[name] |= compare_with_fp32(logits[name], logits["fp32"], split)
-    return SplitMeasurement(split, logits, figures)
+            figures[name] |= compare_with_fp32(outputs[name].logits, outputs["fp32"].logits, split)
+    return SplitMeasurement(split, outputs, figures)
 
 
 def _open(variant: ExportVariant) -> Session:

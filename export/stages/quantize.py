@@ -1,4 +1,4 @@
-"""Stage 3: make the graph of each model file: FP32, FP16 and INT8."""
+"""Stage 4: make the graph of each model file: FP32, FP16 and INT8."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from export.confidence.class_distance import ClassDistance
 from export.graph.byte_input import with_byte_input
+from export.graph.familiarity_output import with_familiarity
 from export.graph.float_graph import build_float_graph
 from export.graph.half_precision import convert_to_float16
 from export.quantization.calibration import collect_histograms
@@ -42,7 +44,7 @@ class ExportVariant:
     name: str
     """Part of the file name, for example ``int8``."""
     graph: onnx.ModelProto
-    """From the photo's bytes to logits."""
+    """From the photo's bytes to logits and familiarity."""
     info: ModelInfo
     """Its metadata, still without accuracy, temperature and threshold."""
     core: onnx.ModelProto
@@ -52,17 +54,22 @@ class ExportVariant:
 
 
 def quantize_variants(
-    inputs: ExportInputs, network: FloatNetwork, options: QuantizationOptions, report: Callable[[str], None]
+    inputs: ExportInputs,
+    network: FloatNetwork,
+    distance: ClassDistance,
+    options: QuantizationOptions,
+    report: Callable[[str], None],
 ) -> tuple[ExportVariant, ...]:
     """Make all variants that ``options`` ask for, FP32 first.
 
     Args:
         inputs: the calibration photographs are used for INT8, and the training photographs for fine-tuning.
         network: the float graph.
+        distance: for the familiarity, the same in all variants.
         options: how to quantize.
         report: receives a line about the calibration and, with a search, about each candidate.
     """
-    info = _base_info(inputs)
+    info = _base_info(inputs, distance)
     variants = []
     for variant in model_variants(options.target, options.quantize):
         named = replace(info, precision=variant.precision)
@@ -73,7 +80,7 @@ def quantize_variants(
             made = ExportVariant(variant.name, graph, named, graph, network.core)
         else:
             made = _quantize_to_int8(variant, named, inputs, network, options, report)
-        variants.append(made)
+        variants.append(replace(made, graph=with_familiarity(made.graph, distance)))
     return tuple(variants)
 
 
@@ -88,7 +95,7 @@ def _quantize_to_int8(
     split, tensorrt = inputs.calibration, variant.tensorrt
     notes: dict[str, Any] = {}
     float_core = network.core
-    if inputs.training is not None:
+    if options.qat_epochs:
         fine_tuned = fine_tune_for_int8(inputs.checkpoint, inputs.training, options.qat_epochs, tensorrt=tensorrt)
         float_core = build_float_graph(fine_tuned)
         notes["qat"] = fine_tuned.provenance["qat"]
@@ -123,13 +130,18 @@ def _quantize_to_int8(
     return ExportVariant(variant.name, graph, replace(info, calibration=notes), core, float_core)
 
 
-def _base_info(inputs: ExportInputs) -> ModelInfo:
+def _base_info(inputs: ExportInputs, distance: ClassDistance) -> ModelInfo:
     """The metadata that all files of an export share."""
     checkpoint = inputs.checkpoint
     return ModelInfo(
         classes=checkpoint.classes,
         preprocessing=checkpoint.preprocessing,
         architecture=checkpoint.architecture,
+        familiarity={
+            "scale": distance.scale,
+            "directions": len(distance.precisions),
+            "training_photographs": len(inputs.training),
+        },
         training={
             "checkpoint_sha256": file_digest(inputs.checkpoint_file),
             "recipe": checkpoint.recipe,

@@ -1,4 +1,4 @@
-"""Stage 7: write the model files and the manifest."""
+"""Stage 8: write the model files and the manifest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

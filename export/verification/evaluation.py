@@ -1,15 +1,18 @@
 """Running networks on a split of photographs, and the figures that a model file records for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from export.confidence.cuts import named
 from export.verification.comparison import Comparison, divergence
 from finetune.accuracy import mean_per_class, top_k
 from finetune.data.photo_batches import photo_batches
 from finetune.data.split import Split
+from runtime.inference.model_file import Cuts, ModelInfo
+from runtime.inference.session import Outputs
 from runtime.photos.preprocessing import Preprocessing
 
 BATCH = 16
@@ -18,25 +21,32 @@ BATCH = 16
 class Network(Protocol):
     """Anything with the interface of `runtime.inference.session.Session`."""
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8, shape (batch, size, size, 3), to float32, shape (batch, classes)."""
+    def run(self, images: np.ndarray) -> Outputs:
+        """uint8, shape (batch, size, size, 3), to logits and, if the network has it, familiarity."""
 
 
-def run_split(networks: Mapping[str, Network], split: Split, preprocessing: Preprocessing) -> dict[str, np.ndarray]:
+def run_split(networks: Mapping[str, Network], split: Split, preprocessing: Preprocessing) -> dict[str, Outputs]:
     """Run each network on every photograph of ``split``.
 
     The photographs are decoded once, so all networks get the same bytes.
 
     Returns:
-        Name of the network → logits, float32, shape (images, classes).
+        Name of the network → its outputs for all photographs.
     """
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in networks}
+    parts: dict[str, list[Outputs]] = {name: [] for name in networks}
     with tqdm(total=len(split), desc=f"accuracy, {split.name}", unit="img", disable=None) as bar:
         for images in photo_batches(split.paths, preprocessing, BATCH):
             for name, network in networks.items():
-                parts[name].append(network.logits(images))
+                parts[name].append(network.run(images))
             bar.update(len(images))
-    return {name: np.concatenate(part) for name, part in parts.items()}
+    return {name: _join(part) for name, part in parts.items()}
+
+
+def _join(parts: Sequence[Outputs]) -> Outputs:
+    familiarity = [part.familiarity for part in parts if part.familiarity is not None]
+    return Outputs(
+        np.concatenate([part.logits for part in parts]), np.concatenate(familiarity) if familiarity else None
+    )
 
 
 def summary(logits: np.ndarray, split: Split) -> dict[str, Any]:
@@ -47,6 +57,20 @@ def summary(logits: np.ndarray, split: Split) -> dict[str, Any]:
         "top1": round(100 * top_k(logits, split.labels), 2),
         "top5": round(100 * top_k(logits, split.labels, 5), 2),
         "mean_per_class": round(100 * mean_per_class(logits, split.labels), 2),
+    }
+
+
+def named_figures(outputs: Outputs, info: ModelInfo, split: Split) -> dict[str, Any]:
+    """Return what a model file records of its verdicts, in percent.
+
+    ``named`` is the share of photographs that get a name. ``named_right`` is the share of these names that are right,
+    or None if there are none.
+    """
+    has_name = named(outputs, info.temperature, Cuts(info.threshold, info.familiarity_threshold))
+    right = (outputs.logits.argmax(axis=1) == split.labels)[has_name]
+    return {
+        "named": round(100 * float(has_name.mean()), 2),
+        "named_right": round(100 * float(right.mean()), 2) if has_name.any() else None,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from export.files.manifest import NAME, read_manifest
 from export.files.output_files import PREFIX
 from export.verification.comparison import Comparison
-from export.verification.evaluation import run_split, summary
+from export.verification.evaluation import named_figures, run_split, summary
 from finetune.data.dataset import SPLITS, is_dataset, read_split
 from finetune.data.split import Split
 from runtime.errors import ModelError
@@ -19,6 +19,7 @@ from runtime.inference.session import Session
 TOLERANCE = 0.5
 """Points by which a measured figure may differ from the recorded one, because INT8 kernels round differently."""
 FIGURES = {"top1": "top-1", "top5": "top-5", "mean_per_class": "mean per class"}
+NAMED_FIGURES = {"named": "named", "named_right": "right if named"}
 FP32_FIGURES = {"fp32_top1": "FP32 top-1", "agreement_with_fp32": "same top-1 as FP32"}
 """Checked if the FP32 file of the same export is in the same folder."""
 
@@ -110,8 +111,17 @@ def _check_accuracy(session: Session, data: Path) -> Iterator[Finding]:
                 False, f"accuracy on {name!r}: of a split or a number of images that the data set does not have"
             )
             continue
-        logits = run_split(sessions, split, session.info.preprocessing)
+        outputs = run_split(sessions, split, session.info.preprocessing)
+        logits = {key: output.logits for key, output in outputs.items()}
         yield _compare_figures(split, figures, summary(logits["file"], split))
+        measured_named = named_figures(outputs["file"], session.info, split)
+        named = {
+            key: recorded[key]
+            for key in NAMED_FIGURES
+            if isinstance(recorded.get(key), int | float) and measured_named[key] is not None
+        }
+        if named:
+            yield _compare_figures(split, named, measured_named)
         fp32_figures = {key: recorded[key] for key in FP32_FIGURES if isinstance(recorded.get(key), int | float)}
         if fp32_figures and "fp32" in logits:
             agreement = Comparison.of(logits["file"], logits["fp32"]).agreement
@@ -122,7 +132,7 @@ def _check_accuracy(session: Session, data: Path) -> Iterator[Finding]:
 
 def _compare_figures(split: Split, recorded: Mapping[str, Any], measured: Mapping[str, Any]) -> Finding:
     same = all(abs(measured[key] - value) <= TOLERANCE for key, value in recorded.items())
-    titles = {**FIGURES, **FP32_FIGURES}
+    titles = {**FIGURES, **NAMED_FIGURES, **FP32_FIGURES}
     figures = ", ".join(
         f"{titles[key]} {value:.2f} % (measured {measured[key]:.2f})" for key, value in recorded.items()
     )

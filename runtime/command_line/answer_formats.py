@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from runtime.answer import Answer, answer_to_dict
 
-CSV_COLUMNS = ("photo", "rank", "label", "index", "probability", "uncertain")
+CSV_COLUMNS = ("photo", "rank", "label", "index", "probability", "uncertain", "verdict", "familiarity")
 
 
 def as_json(name: str, answer: Answer) -> str:
@@ -18,9 +18,10 @@ def as_json(name: str, answer: Answer) -> str:
 
 def as_csv(name: str, answer: Answer) -> str:
     """Return one CSV row for each prediction, with the columns `CSV_COLUMNS` (RFC 4180, but the system's line ends)."""
+    familiarity = "" if answer.familiarity is None else f"{answer.familiarity:.6f}"
+    verdict = (str(answer.uncertain).lower(), answer.verdict, familiarity)
     return csv_rows(
-        (name, rank, p.label, p.index, f"{p.probability:.6f}", str(answer.uncertain).lower())
-        for rank, p in enumerate(answer.predictions, 1)
+        (name, rank, p.label, p.index, f"{p.probability:.6f}", *verdict) for rank, p in enumerate(answer.predictions, 1)
     )
 
 
@@ -43,11 +44,27 @@ def as_table(name: str, answer: Answer, class_count: int) -> str:
     width = max(map(len, labels))
     lines = [printable(name)]
     if answer.uncertain:
-        lines.append(f"  not sure: perhaps no flower, or none of the {class_count} that this model knows")
+        lines.append(f"  {verdict_sentence(answer, class_count)}")
     for label, prediction in zip(labels, answer.predictions, strict=True):
         bar = _bar(prediction.probability)
         lines.append(f"  {label:<{width}}  {prediction.probability:6.1%}  {bar}".rstrip())
     return "\n".join(lines)
+
+
+def verdict_sentence(answer: Answer, class_count: int) -> str:
+    """Return what an uncertain answer means, in words.
+
+    Args:
+        answer: whose verdict is not a name.
+        class_count: number of classes of the model.
+    """
+    if answer.verdict == "unfamiliar":
+        return f"not like any of the {class_count} flowers that this model knows; nearest:"
+    if answer.second is None:
+        return "not sure"
+    names = f"between {printable(answer.best.label)} and {printable(answer.second.label)}"
+    # Without the familiarity, a low probability can also mean that the photo shows no flower.
+    return names if answer.familiarity is not None else f"not sure: {names}, or no flower that this model knows"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

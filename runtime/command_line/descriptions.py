@@ -26,8 +26,18 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
             f"the centre square, {rule.crop_pct:g} of the shorter side, {rule.interpolation} to {rule.size} pixels",
         ),
         ("temperature", f"{info.temperature:.3f}"),
-        ("not sure", f"below {info.threshold:.1%}" if info.threshold else "never"),
+        ("a name", f"from a probability of {classifier.cuts.probability:.1%}"),
+        (
+            "familiarity",
+            f"not like any flower it knows below {classifier.cuts.familiarity:.3f}"
+            if classifier.has_familiarity
+            else "none: this file cannot tell what is no flower; export it again",
+        ),
     ]
+    share, interval = info.familiarity.get("expected_named"), info.familiarity.get("interval")
+    if isinstance(interval, list) and len(interval) == 2:
+        expected = f"{share} % ({interval[0]} to {interval[1]}) of new photographs of these flowers get a name"
+        rows.append(("expected", expected))
     for split, figures in info.evaluation.items():
         if isinstance(figures, dict):
             trained_on = ", which it was trained on" if figures.get("trained_on") else ""

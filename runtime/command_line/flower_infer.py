@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runtime.command_line.arguments import positive_int
 from runtime.command_line.completion import complete
+from runtime.command_line.names_and_cuts import add_answer_arguments, read_names
 from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from runtime.distribution import __version__
 from runtime.errors import FlowerError
@@ -29,6 +30,8 @@ examples:
   flower-infer --json *.jpg | jq .          one JSON object a line
   flower-infer --csv holiday/ > names.csv   a row for each species, with a progress line
   curl -s https://…/photo.jpg | flower-infer -
+  flower-infer --only garden.txt rose.jpg   only the names in a file, one a line
+  flower-infer --strict holiday/            fewer names, and fewer wrong ones
   flower-infer --model my-model.onnx rose.jpg
   flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
   flower-infer --info                       show the metadata of the model
@@ -55,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object a line")
     form.add_argument("--csv", action="store_true", help="print CSV, a row for each species of each photo")
+    add_answer_arguments(parser)
     output.add_argument(
         "--quiet", action="store_true", help="show no progress line and no messages about photos that cannot be read"
     )
@@ -133,7 +137,14 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
     if options.photos:
         # At the same time, onnxruntime opens the model.
         threading.Thread(target=load_decoders, daemon=True).start()
-    classifier = FlowerClassifier(options.model, device=options.device, threads=options.threads)
+    classifier = FlowerClassifier(
+        options.model,
+        device=options.device,
+        threads=options.threads,
+        min_probability=options.min_probability,
+        strict=options.strict,
+        only=read_names(options.only) if options.only else None,
+    )
     for device in classifier.failed_devices:
         if not options.quiet:
             _print_error(FlowerError(f"{device} could not be started; running on {classifier.device}"))

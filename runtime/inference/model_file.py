@@ -3,7 +3,9 @@
 This is the contract between ``export``, which writes model files, and everything that reads them:
 
 * one input, ``image``: uint8, shape (batch, size, size, 3), RGB; normalization is inside the graph;
-* one output, ``logits``: float32, shape (batch, classes);
+* the output ``logits``: float32, shape (batch, classes);
+* the output ``familiarity``: float32, shape (batch,), 0 to 1 (`runtime.inference.session.Outputs`); files that were
+  made before version 0.3 lack it;
 * no external data: all weights are in the file;
 * the metadata of `ModelInfo`, each value as JSON, under keys that begin with ``flower_edge.``.
 """
@@ -12,7 +14,7 @@ import json
 import mmap
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from runtime.errors import ModelError
 from runtime.photos.preprocessing import Preprocessing
 
 INPUT, OUTPUT = "image", "logits"
-"""The names of the network's input and output."""
+"""The names of the network's input and first output."""
+FAMILIARITY = "familiarity"
+"""The name of the second output, which files of older versions lack."""
 FORMAT = 1
 """The version of the metadata. A change that old readers cannot understand increases it."""
 PREFIX = "flower_edge."
@@ -38,6 +42,16 @@ DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "flowers-resnet50-int8.on
 
 
 @dataclass(frozen=True)
+class Cuts:
+    """The smallest values with which an answer is a name."""
+
+    probability: float = 0.0
+    """Of the most probable class, 0 to 1."""
+    familiarity: float = 0.0
+    """0 to 1."""
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """The metadata of a model file."""
 
@@ -51,7 +65,14 @@ class ModelInfo:
     temperature: float = 1.0
     """The number by which logits are divided before softmax, so that probabilities match the share of right answers."""
     threshold: float = 0.0
-    """An answer is uncertain if its best probability is below this; with 0, no answer is."""
+    """An answer is no name if its best probability is below this; with 0, this excludes no answer."""
+    familiarity_threshold: float = 0.0
+    """An answer is "not like any flower the model knows" if the familiarity is below this."""
+    strict: Cuts | None = None
+    """Higher cuts, for those who prefer fewer names and fewer mistakes."""
+    familiarity: dict[str, Any] = field(default_factory=dict)
+    """How the familiarity was fitted and what share of new photographs is expected to get a name. Empty if the model
+    has no familiarity."""
     evaluation: dict[str, Any] = field(default_factory=dict)
     """Split → the accuracy at export: number of images, top-1 in percent, and the comparison with FP32."""
     calibration: dict[str, Any] = field(default_factory=dict)
@@ -71,6 +92,9 @@ class ModelInfo:
             "precision": self.precision,
             "temperature": self.temperature,
             "threshold": self.threshold,
+            "familiarity_threshold": self.familiarity_threshold,
+            "strict": asdict(self.strict) if self.strict else None,
+            "familiarity": self.familiarity,
             "evaluation": self.evaluation,
             "calibration": self.calibration,
             "training": self.training,
@@ -113,17 +137,27 @@ class ModelInfo:
         temperature = values.get("temperature", 1.0)
         if not (isinstance(temperature, int | float) and 0.01 <= temperature <= 100):
             raise ModelError(f"{name}: its metadata holds an invalid temperature; export it again")
-        threshold = values.get("threshold", 0.0)
-        if not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+        strict = values.get("strict")
+        cuts = strict if isinstance(strict, dict) else {}
+        thresholds = [
+            values.get("threshold", 0.0),
+            values.get("familiarity_threshold", 0.0),
+            cuts.get("probability", 0.0),
+            cuts.get("familiarity", 0.0),
+        ]
+        if not all(isinstance(value, int | float) and 0 <= value <= 1 for value in thresholds):
             raise ModelError(f"{name}: its metadata holds an invalid threshold; export it again")
-        records = {key: values.get(key) for key in ("evaluation", "calibration", "training", "versions")}
+        threshold, familiarity_threshold, *strict_values = map(float, thresholds)
+        records = {key: values.get(key) for key in ("familiarity", "evaluation", "calibration", "training", "versions")}
         return cls(
             classes=tuple(classes),
             preprocessing=Preprocessing.from_dict(preprocessing),
             architecture=str(values.get("architecture", "")),
             precision=str(values.get("precision", "")),
             temperature=float(temperature),
-            threshold=float(threshold),
+            threshold=threshold,
+            familiarity_threshold=familiarity_threshold,
+            strict=Cuts(*strict_values) if cuts else None,
             **{key: value if isinstance(value, dict) else {} for key, value in records.items()},
         )
 

@@ -1,6 +1,7 @@
 """Opening a model with onnxruntime on a device, and running it."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from runtime.errors import DeviceError, ModelError
 from runtime.inference.cpu_threads import default_threads
 from runtime.inference.devices import Device
 from runtime.inference.int8_overflow import int8_products_overflow
-from runtime.inference.model_file import INPUT, OUTPUT, ModelInfo, check_model_file
+from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, ModelInfo, check_model_file
 from runtime.inference.providers import candidate_devices, providers_for
 
 MAX_REASON = 200
@@ -39,8 +40,19 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What a network says of a batch of photos."""
+
+    logits: np.ndarray
+    """float32, shape (batch, classes)."""
+    familiarity: np.ndarray | None
+    """float32, shape (batch,), 0 to 1: how near a photo is to the photographs of the training that show the class with
+    its largest logit. None if the model file has no such output."""
+
+
 class Session:
-    """An opened model: photo bytes in, logits out. Several threads may use one session at the same time.
+    """An opened model: photo bytes in, logits and familiarity out. Several threads may use one at the same time.
 
     Args:
         path: a model file written by ``python -m export``.
@@ -101,35 +113,42 @@ class Session:
             and inputs[0].type == "tensor(uint8)"
             and inputs[0].shape[1:] == [size, size, 3]
             and (not isinstance(inputs[0].shape[0], int) or inputs[0].shape[0] == 1)
-            and [output.name for output in outputs] == [OUTPUT]
-            and outputs[0].type == "tensor(float)"
+            and [output.name for output in outputs] in ([OUTPUT], [OUTPUT, FAMILIARITY])
+            and all(output.type == "tensor(float)" for output in outputs)
             and outputs[0].shape[1:] == [len(self.info.classes)]
+            and all(len(output.shape) == 1 for output in outputs[1:])
         )
         if not valid:
             raise ModelError(f"{self.path}: its input or output does not match its metadata; export it again")
         self.max_batch_size: int | None = 1 if inputs[0].shape[0] == 1 else None
         """Most photos that one run takes; None: any number."""
+        self._outputs = [output.name for output in outputs]
+
+    @property
+    def has_familiarity(self) -> bool:
+        """Whether the model file has the output ``familiarity``."""
+        return FAMILIARITY in self._outputs
 
     def logits(self, images: np.ndarray) -> np.ndarray:
+        """Run the network and return the logits only, see `run`."""
+        return self.run(images).logits
+
+    def run(self, images: np.ndarray) -> Outputs:
         """Run the network.
 
         Args:
             images: uint8, shape (batch, size, size, 3), made by `Preprocessing`.
 
-        Returns:
-            float32, shape (batch, classes).
-
         Raises:
-            ModelError: the run failed, or a logit is not finite.
+            ModelError: the run failed, or a number is not finite.
         """
         try:
-            result: Any = self._session.run([OUTPUT], {INPUT: images})[0]
+            results: list[Any] = self._session.run(self._outputs, {INPUT: images})
         except Exception as error:
             raise ModelError(f"{self.path}: the model failed while running ({_first_line(error)})") from None
-        logits: np.ndarray = result
-        if not np.isfinite(logits).all():
+        if not all(np.isfinite(result).all() for result in results):
             raise ModelError(f"{self.path}: the model gives numbers that are not finite; export it again")
-        return logits
+        return Outputs(results[0], results[1] if self.has_familiarity else None)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Temperature, threshold, and changing both in a finished file."""
+"""Temperature, cuts, the expected share of names, and changing the metadata of a finished file."""
 
 from pathlib import Path
 
@@ -8,11 +8,15 @@ import pytest
 
 from export import ExportError, update_metadata
 from export.command_line import main
-from export.confidence import cross_entropy, expected_calibration_error, fit_temperature, fit_threshold
+from export.confidence.cuts import expected_share, fit_cuts, named, verdicts
+from export.confidence.temperature import cross_entropy, expected_calibration_error, fit_temperature
 from export.files.manifest import read_manifest
 from runtime import FlowerClassifier
-from runtime.answer import softmax
+from runtime.answer import AnswerRule
 from runtime.files.digest import file_digest
+from runtime.inference.model_file import Cuts, ModelInfo
+from runtime.inference.session import Outputs
+from runtime.photos.preprocessing import Preprocessing
 from tests.samples.tiny_model import save_tiny_model
 
 
@@ -26,12 +30,47 @@ def test_temperature_has_the_least_cross_entropy() -> None:
     assert cross_entropy(np.zeros((5, 10)), np.arange(5)) == pytest.approx(np.log(10))
 
 
-def test_nineteen_of_twenty_flowers_reach_the_threshold() -> None:
-    logits = np.random.default_rng(0).normal(size=(1000, 10)).astype(np.float32) * 4
-    threshold = fit_threshold(logits, 2.0)
-    reached = (softmax(logits / np.float32(2.0)).max(axis=1) >= threshold).mean()
-    assert 0.95 <= reached <= 0.952
-    assert fit_threshold(logits, 1.0) > threshold  # a lower temperature gives higher probabilities
+@pytest.mark.parametrize("share", [0.95, 0.8])
+def test_the_promised_share_of_flowers_gets_a_name(share: float) -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(1000, 10)).astype(np.float32) * 4
+    familiarity = random.random(1000, np.float32)
+    without = Outputs(logits, None)
+    assert share <= named(without, 2.0, fit_cuts(without, 2.0, share)).mean() <= share + 0.002
+    both = Outputs(logits, familiarity)
+    cuts = fit_cuts(both, 2.0, share)
+    assert share <= named(both, 2.0, cuts).mean() <= share + 0.02
+    assert set(verdicts(both, 2.0, cuts)) == {"name", "between", "unfamiliar"}
+
+
+def test_verdicts_of_an_export_are_those_of_the_runtime() -> None:
+    random = np.random.default_rng(1)
+    outputs = Outputs(random.normal(size=(200, 5)).astype(np.float32), random.random(200, np.float32))
+    rule = AnswerRule(ModelInfo(tuple("abcde"), Preprocessing(), temperature=0.7), min_probability=0.6)
+    rule.cuts = Cuts(0.6, 0.25)
+    expected = [answer.verdict for answer in rule.answers(outputs, 1)]
+    assert list(verdicts(outputs, 0.7, rule.cuts)) == expected
+    assert len(set(expected)) == 3
+
+
+def test_the_expected_share_has_an_honest_interval() -> None:
+    share = expected_share(969, 1020)
+    assert 0.93 < share.low < share.expected < 0.95 < share.high < 0.97
+    few = expected_share(10, 10)
+    assert few.expected == pytest.approx(10 / 11)
+    assert few.low < 0.75
+
+
+def test_new_photographs_pass_as_often_as_promised() -> None:
+    random = np.random.default_rng(2)
+    covered = 0
+    for _ in range(200):
+        values = random.normal(size=(100, 3)).astype(np.float32)
+        cuts = fit_cuts(Outputs(values, None), 1.0)
+        share = expected_share(int(named(Outputs(values, None), 1.0, cuts).sum()), 100)
+        many = Outputs(random.normal(size=(4000, 3)).astype(np.float32), None)
+        covered += share.low <= named(many, 1.0, cuts).mean() <= share.high
+    assert covered >= 180  # of a 95 % interval, 190 are expected
 
 
 def test_expected_calibration_error_is_the_gap_between_probability_and_accuracy() -> None:
@@ -60,6 +99,8 @@ def test_metadata_changes_and_the_network_stays(tmp_path: Path, capsys: pytest.C
     [
         (["--threshold", "2"], "threshold 2.0: must be 0 to 1"),
         (["--temperature", "0"], "temperature 0.0: must be 0.01 to 100"),
+        (["--familiarity-threshold", "2"], "familiarity-threshold 2.0: must be 0 to 1"),
+        (["--familiarity-threshold", "0.5"], "has no familiarity"),
         ([], "nothing to change"),
     ],
 )

@@ -22,7 +22,7 @@ ROOMS = {
     "finetune": ("accuracy", "torchvision_import", "data", "network", "recipe", "run", "batches", "training",
                  "command_line"),
     "export": (
-        "errors", "graph", "files", "targets", "confidence", "verification", "quantization", "stages", "mobile", "web",
+        "errors", "confidence", "graph", "files", "targets", "verification", "quantization", "stages", "mobile", "web",
         "command_line",
     ),
     "benchmarks": ("workers", "core", "environments", "baselines", "fuzzing", "measurements", "suites", "command_line"),

@@ -4,6 +4,7 @@ import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime import Answer, DeviceError, FlowerClassifier, ModelError, ModelInfo, PhotoError
-from runtime.inference.model_file import PREFIX
+from runtime import Answer, DeviceError, FlowerClassifier, FlowerError, ModelError, ModelInfo, PhotoError
+from runtime.inference.model_file import PREFIX, Cuts
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
 
 RED = np.full((20, 30, 3), (250, 20, 10), dtype=np.uint8)
@@ -64,6 +65,58 @@ def test_answer_below_the_threshold_is_uncertain(tmp_path: Path) -> None:
     for threshold, uncertain in ((0.0, False), (probability - 1e-6, False), (probability + 1e-6, True)):
         model = save_tiny_model(tmp_path / "tiny.onnx", threshold=threshold)
         assert FlowerClassifier(model).predict(RED).uncertain is uncertain
+
+
+@pytest.mark.parametrize(
+    ("threshold", "familiarity_threshold", "verdict"),
+    [(0.0, 0.0, "name"), (1.0, 0.0, "between"), (0.0, 0.99, "unfamiliar"), (1.0, 0.99, "unfamiliar")],
+)
+def test_verdicts(tmp_path: Path, threshold: float, familiarity_threshold: float, verdict: str) -> None:
+    model = save_tiny_model(
+        tmp_path / "tiny.onnx",
+        with_familiarity=True,
+        threshold=threshold,
+        familiarity_threshold=familiarity_threshold,
+        temperature=5.0,
+    )
+    answer = FlowerClassifier(model).predict(RED, top=1)
+    assert answer.verdict == verdict
+    assert answer.uncertain is (verdict != "name")
+    assert answer.familiarity == pytest.approx(250 / 255)
+    assert (len(answer), answer.second and answer.second.label) == (1, "green")
+
+
+def test_file_without_familiarity_says_what_it_can(tmp_path: Path) -> None:
+    model = save_tiny_model(tmp_path / "tiny.onnx", threshold=1.0, familiarity_threshold=0.99, temperature=5.0)
+    classifier = FlowerClassifier(model)
+    answer = classifier.predict(RED)
+    assert (answer.verdict, answer.familiarity, classifier.has_familiarity) == ("between", None, False)
+
+
+def test_cuts_of_the_caller_and_strict_ones(tmp_path: Path) -> None:
+    model = save_tiny_model(tmp_path / "tiny.onnx", with_familiarity=True, strict=Cuts(0.5, 0.99), temperature=5.0)
+    assert FlowerClassifier(model).predict(RED).verdict == "name"
+    assert FlowerClassifier(model, strict=True).predict(RED).verdict == "unfamiliar"
+    assert FlowerClassifier(model, min_probability=1.0).predict(RED).verdict == "between"
+    with pytest.raises(FlowerError, match="0 to 1"):
+        FlowerClassifier(model, min_probability=1.5)
+    with pytest.raises(ModelError, match="no strict cuts"):
+        FlowerClassifier(save_tiny_model(tmp_path / "old.onnx"), strict=True)
+
+
+def test_only_some_names_can_occur(tmp_path: Path) -> None:
+    model = save_tiny_model(tmp_path / "tiny.onnx", with_familiarity=True)
+    everything = FlowerClassifier(model).probabilities(RED)
+    classifier = FlowerClassifier(model, only=["Blue", "green"])
+    answer = classifier.predict(RED)
+    assert [prediction.label for prediction in answer] == ["green", "blue"]
+    assert sum(prediction.probability for prediction in answer) == pytest.approx(1)
+    assert answer[0].probability / answer[1].probability == pytest.approx(everything[1] / everything[2], rel=1e-4)
+    alone = FlowerClassifier(model, only=["blue"]).predict(RED)
+    assert (alone.best.label, alone.best.probability, alone.second) == ("blue", 1.0, None)
+    for names, message in ((["bleu"], "do you mean 'blue'"), ([], "no name"), ("blue", "list")):
+        with pytest.raises(FlowerError, match=message):
+            FlowerClassifier(model, only=names)
 
 
 def test_predict_many_answers_like_predict(classifier: FlowerClassifier) -> None:
@@ -165,13 +218,16 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
 
 
 def test_metadata_survives_a_round_trip_through_a_file(tmp_path: Path) -> None:
-    changes = {
+    changes: dict[str, Any] = {
         "evaluation": {"test": {"images": 3, "top1": 99.5}},
         "versions": {"numpy": "2"},
         "classes": ("á", "b", "c"),
+        "familiarity_threshold": 0.25,
+        "strict": Cuts(0.75, 0.5),
+        "familiarity": {"expected_named": 95.5, "interval": [94.0, 96.5]},
     }
     info = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx", **changes)).info
-    assert (info.evaluation, info.versions, info.classes) == tuple(changes.values())
+    assert {name: getattr(info, name) for name in changes} == changes
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

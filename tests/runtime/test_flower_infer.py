@@ -51,6 +51,36 @@ def test_json_output(model: str, red: Path, capsys: pytest.CaptureFixture[str]) 
     assert sum(p["probability"] for p in answers[0]["predictions"]) == pytest.approx(1, abs=1e-5)
 
 
+def test_verdicts_in_words_json_and_csv(red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(save_tiny_model(tmp_path / "tiny.onnx", with_familiarity=True, familiarity_threshold=0.99))
+    assert main(["--model", model, str(red)]) == 0
+    assert "not like any of the 3 flowers" in capsys.readouterr().out
+    model = str(save_tiny_model(tmp_path / "tiny.onnx", with_familiarity=True, temperature=5.0))
+    assert main(["--model", model, "--min-probability", "1", "--top", "1", str(red)]) == 0
+    assert "between red and green" in capsys.readouterr().out
+    assert main(["--model", model, "--min-probability", "1", "--json", str(red)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["verdict"], answer["uncertain"]) == ("between", True)
+    assert answer["familiarity"] == pytest.approx(250 / 255, abs=1e-5)
+    assert main(["--model", model, "--csv", "--top", "1", str(red)]) == 0
+    row = next(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert (row["verdict"], row["uncertain"], row["label"]) == ("name", "false", "red")
+    assert float(row["familiarity"]) == pytest.approx(250 / 255, abs=1e-5)
+
+
+def test_only_the_names_in_a_file(model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = tmp_path / "garden.txt"
+    names.write_text("# what grows here\n\nBlue\n green \n", encoding="utf-8-sig")
+    assert main(["--model", model, "--json", "--only", str(names), str(red)]) == 0
+    assert [p["label"] for p in json.loads(capsys.readouterr().out)["predictions"]] == ["green", "blue"]
+    for content, message in ((b"bleu\n", "do you mean 'blue'"), (b"\xff\xfe\x00", "UTF-8"), (b"", "at least one")):
+        names.write_bytes(content)
+        assert main(["--model", model, "--only", str(names), str(red)]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["--model", model, "--only", str(tmp_path / "missing.txt"), str(red)]) == 2
+    assert "missing.txt: cannot be read" in capsys.readouterr().err
+
+
 def test_folder_means_all_photos_below_it(
     model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,7 +127,14 @@ def test_missing_model_or_device_is_an_error(arguments: list[str], capsys: pytes
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--top", "0", "x.jpg"], ["--threads", "many", "x.jpg"], ["--threads", "-1", "x.jpg"]]
+    "arguments",
+    [
+        [],
+        ["--top", "0", "x.jpg"],
+        ["--threads", "many", "x.jpg"],
+        ["--threads", "-1", "x.jpg"],
+        ["--min-probability", "2", "x.jpg"],
+    ],
 )
 def test_wrong_usage(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -182,7 +219,7 @@ def test_csv_output(model: str, red: Path, tmp_path: Path, capsys: pytest.Captur
 def test_table_says_not_sure(red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     uncertain = str(save_tiny_model(tmp_path / "uncertain.onnx", threshold=0.99, temperature=20.0))
     assert main(["--model", uncertain, str(red)]) == 0
-    assert "not sure: perhaps no flower, or none of the 3 " in capsys.readouterr().out
+    assert "not sure: between red and green, or no flower that this model knows" in capsys.readouterr().out
     assert main(["--model", uncertain, "--json", str(red)]) == 0
     assert json.loads(capsys.readouterr().out)["uncertain"] is True
 

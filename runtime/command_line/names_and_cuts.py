@@ -1,0 +1,58 @@
+"""Options of ``flower-infer`` that say which answers are names, and the file of the names that can occur."""
+
+import argparse
+from pathlib import Path
+
+from runtime.errors import FlowerError
+
+MAX_BYTES = 1024**2
+"""Largest file of names that is read."""
+
+
+def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--min-probability``, ``--strict`` and ``--only``."""
+    answers = parser.add_argument_group("answers")
+    answers.add_argument(
+        "--min-probability",
+        type=_probability,
+        metavar="P",
+        help="an answer below this probability is no name, 0 to 1 (default: the model's threshold)",
+    )
+    answers.add_argument(
+        "--strict", action="store_true", help="the model's strict cuts: fewer names, and fewer wrong ones"
+    )
+    answers.add_argument(
+        "--only",
+        metavar="FILE",
+        help="a text file with the names that can occur here, one a line; no other name is an answer",
+    )
+
+
+def read_names(path: str) -> list[str]:
+    """Read a file with one name a line. Empty lines and lines that begin with ``#`` are left out.
+
+    Raises:
+        FlowerError: the file cannot be read, is no text, or is too large.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise FlowerError(f"{path}: larger than {MAX_BYTES // 1024**2} MB; not a list of names")
+        lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
+    except OSError as error:
+        raise FlowerError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise FlowerError(f"{path}: not a text file in UTF-8; write one name a line") from None
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _probability(text: str) -> float:
+    """Convert an argument to a number from 0 to 1 (an argparse type)."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"must be 0 to 1, not {text!r}")
+    return number
