@@ -39,6 +39,10 @@ class Recipe:
     augmentation: str = _option("trivial", "trivial, rand, or none (crop and flip only)")
     """``trivial``: Müller and Hutter, "TrivialAugment", ICCV 2021. ``rand``: Cubuk et al., "RandAugment", NeurIPS
     2020."""
+    turn: float = _option(0.1, "probability that a view is turned by 90, 180 or 270 degrees")
+    zoom_out: float = _option(0.2, "probability that a view shows its crop smaller, at a random place of a wider frame")
+    degrade: float = _option(0.35, "probability that a view is grey, blurred, noisy, compressed or a thumbnail")
+    """The final phase uses half of these three probabilities. See `finetune.batches.degradation`."""
     echo: int = _option(1, "epochs in which an augmented view is used, 1 for a new view in every epoch")
     """Data echoing (Choi et al., "Faster Neural Network Training with Data Echoing", 2019). The outputs of the frozen
     stages for a view are computed once and cached."""
@@ -80,6 +84,10 @@ class Recipe:
             (0 <= self.seed < 2**63, "seed must be a whole number of at least 0"),
             (self.stage_decay > 0, "stage decay must be above 0"),
             (self.erasing <= 1, "erasing must be at most 1"),
+            (
+                all(0 <= probability <= 1 for probability in (self.turn, self.zoom_out, self.degrade)),
+                "turn, zoom out and degrade must be 0 to 1",
+            ),
             (self.epochs >= 1, "epochs must be at least 1"),
             (self.batch_size >= 2, "batch size must be at least 2, because BatchNorm needs two photographs"),
             (32 <= self.size <= 1024, "size must be 32 to 1024 pixels"),
@@ -133,7 +141,8 @@ class Recipe:
         if epoch < self.epochs - round(self.final_share * self.epochs):
             return self
         final = replace(self, size=self.final_size, min_scale=self.final_scale)
-        return replace(final, augmentation="none", mixup=0.0, cutmix=0.0)
+        careless = {name: getattr(self, name) / 2 for name in ("turn", "zoom_out", "degrade")}
+        return replace(final, augmentation="none", mixup=0.0, cutmix=0.0, **careless)
 
     def first_trained_stage(self, epoch: int) -> int:
         """Return the lowest stage that is trained in ``epoch`` (counted from 0), for gradual unfreezing.

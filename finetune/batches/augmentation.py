@@ -6,6 +6,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from finetune.batches.array_store import ArrayStore
+from finetune.batches.degradation import CarelessPhoto
 from finetune.data.photo_batches import read_photo
 from finetune.data.split import Split
 from finetune.recipe import Recipe
@@ -33,6 +34,9 @@ def augmentation(recipe: Recipe) -> transforms.Compose:
         steps.append(transforms.TrivialAugmentWide())
     elif recipe.augmentation == "rand":
         steps.append(transforms.RandAugment())
+    # After the changes of shape, which could move a small flower out of the frame.
+    if recipe.turn or recipe.zoom_out or recipe.degrade:
+        steps.append(CarelessPhoto(turn=recipe.turn, zoom_out=recipe.zoom_out, degrade=recipe.degrade))
     steps.append(transforms.PILToTensor())
     if recipe.erasing:
         steps.append(transforms.RandomErasing(recipe.erasing))

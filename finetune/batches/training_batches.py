@@ -103,7 +103,19 @@ class TrainingBatches:
             max_bytes=int(VIEWS_FRACTION * views_fraction * run.cache_bytes) if recipe.echo > 1 else 0,
             identity={
                 name: getattr(recipe, name)
-                for name in ("size", "min_scale", "augmentation", "erasing", "seed", "echo", "margin", "freeze")
+                for name in (
+                    "size",
+                    "min_scale",
+                    "augmentation",
+                    "turn",
+                    "zoom_out",
+                    "degrade",
+                    "erasing",
+                    "seed",
+                    "echo",
+                    "margin",
+                    "freeze",
+                )
             },
         )
         self._planned: list[list[tuple[int, int]]] = []
