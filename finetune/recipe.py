@@ -39,9 +39,9 @@ class Recipe:
     augmentation: str = _option("trivial", "trivial, rand, or none (crop and flip only)")
     """``trivial``: Müller and Hutter, "TrivialAugment", ICCV 2021. ``rand``: Cubuk et al., "RandAugment", NeurIPS
     2020."""
-    turn: float = _option(0.1, "probability that a view is turned by 90, 180 or 270 degrees")
-    zoom_out: float = _option(0.2, "probability that a view shows its crop smaller, at a random place of a wider frame")
-    degrade: float = _option(0.35, "probability that a view is grey, blurred, noisy, compressed or a thumbnail")
+    turn: float = _option(0.0, "probability that a view is turned by 90, 180 or 270 degrees")
+    zoom_out: float = _option(0.0, "probability that a view shows its crop smaller, at a random place of a wider frame")
+    degrade: float = _option(0.0, "probability that a view is grey, blurred, noisy, compressed or a thumbnail")
     """The final phase uses half of these three probabilities. See `finetune.batches.degradation`."""
     echo: int = _option(1, "epochs in which an augmented view is used, 1 for a new view in every epoch")
     """Data echoing (Choi et al., "Faster Neural Network Training with Data Echoing", 2019). The outputs of the frozen
@@ -176,6 +176,7 @@ RECIPES = {
     "fast": Recipe(epochs=12, freeze=4, echo=4, final_share=0.0),
     "default": Recipe(),
     "best": Recipe(runs=3),
+    "robust": Recipe(turn=0.1, zoom_out=0.2, degrade=0.35),
 }
 """The named recipes, for ``--recipe`` and `finetune.train`."""
 

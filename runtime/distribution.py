@@ -1,6 +1,6 @@
 """The distribution: its version, the versions of its tools, and the names of its commands."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 PACKAGE_PREFIX = __name__.removesuffix("runtime.distribution")
 """``flower_edge.`` where the wheel is installed; empty in a checkout, whose packages have no common parent."""

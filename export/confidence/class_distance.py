@@ -10,16 +10,18 @@ With the features x of length 1, the mean m of the class with the largest logit,
     y = directions x,  distance = sum of precisions * (y - directions m)**2 + rest_precision * (1 - |y|**2)
 
 The last term stands for all other directions, in which the classes do not differ.
+
+The precisions come from the covariance within classes, shrunk towards an isotropic one, because few photographs
+determine it badly. With n photographs of c classes, the share of the isotropic covariance is features / (features + n -
+c): one half for 2,000 photographs, nearly one for 100.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-DIRECTIONS = 192
-"""K: directions in which the distance is exact. 64 are worse on photographs of other flowers; 256 are not better."""
-SHRINKAGE = 0.5
-"""Share of an isotropic covariance in the covariance within classes, which few photographs determine badly."""
+DIRECTIONS = 160
+"""K: directions in which the distance is exact."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,16 @@ def _with_precisions(
     covariance = projected.T @ projected / degrees
     total = np.square(deviations).sum() / degrees
     isotropic = max(total / size, np.finfo(np.float32).tiny)
+    shrinkage = size / (size + degrees)
     variances, rotation = np.linalg.eigh(covariance)
     directions = directions @ rotation
-    rest = max(0.0, total - np.trace(covariance)) / max(1, size - directions.shape[1])
+    others = size - directions.shape[1]
+    rest = max(0.0, total - np.trace(covariance)) / max(1, others)
     return ClassDistance(
         directions=directions.astype(np.float16),
         centres=(means @ directions).astype(np.float32),
-        precisions=(1 / ((1 - SHRINKAGE) * np.maximum(variances, 0) + SHRINKAGE * isotropic)).astype(np.float32),
-        rest_precision=float(1 / ((1 - SHRINKAGE) * rest + SHRINKAGE * isotropic)),
+        precisions=(1 / ((1 - shrinkage) * np.maximum(variances, 0) + shrinkage * isotropic)).astype(np.float32),
+        rest_precision=float(1 / ((1 - shrinkage) * rest + shrinkage * isotropic)) if others else 0.0,
     )
 
 

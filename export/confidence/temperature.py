@@ -16,6 +16,10 @@ BINS = 15
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature with the least cross-entropy, `MIN_TEMPERATURE` to `MAX_TEMPERATURE`.
 
+    With n photographs, the target is a probability of (n + 1) / (n + 2) for the label instead of 1 (Platt,
+    "Probabilistic Outputs for Support Vector Machines", 1999). So a dozen photographs that are all right do not make
+    every probability 100 %.
+
     Args:
         logits: float, shape (images, classes).
         labels: int, shape (images,).
@@ -23,8 +27,18 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     # Imported here, because scipy takes long to import.
     from scipy.optimize import minimize_scalar
 
+    classes = logits.shape[1]
+    missing = 1 / (len(labels) + 2)
+
+    def smoothed(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        every_class = float(_minus_log_probabilities(scaled).mean())
+        # The missing probability is spread evenly over the other classes.
+        share = missing * classes / max(1, classes - 1)
+        return float((1 - share) * cross_entropy(scaled, labels) + share * every_class)
+
     result = minimize_scalar(
-        lambda log_temperature: cross_entropy(logits / np.exp(log_temperature), labels),
+        smoothed,
         bounds=(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)),
         method="bounded",
     )
@@ -38,8 +52,13 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
         logits: float, shape (images, classes).
         labels: int, shape (images,).
     """
+    return float(_minus_log_probabilities(logits)[np.arange(len(labels)), labels].mean())
+
+
+def _minus_log_probabilities(logits: np.ndarray) -> np.ndarray:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return float((np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]).mean())
+    result: np.ndarray = np.log(np.exp(shifted).sum(axis=1, keepdims=True)) - shifted
+    return result
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -1,6 +1,7 @@
-"""The second output of a model file: how familiar the photo is."""
+"""The second output of a model file: how familiar the photo is; and the features that it is computed from."""
 
-import numpy as np
+import math
+
 import onnx
 from onnx import TensorProto, helper
 
@@ -11,6 +12,8 @@ from runtime.inference.model_file import FAMILIARITY, OUTPUT
 
 HEAD_OPERATORS = ("Gemm", "MatMul")
 SMALLEST_LENGTH = 1e-12
+FEATURES = "features"
+"""Name of the output of `with_features`. Model files do not have it."""
 
 
 def with_familiarity(model: onnx.ModelProto, distance: ClassDistance) -> onnx.ModelProto:
@@ -39,7 +42,7 @@ def with_familiarity(model: onnx.ModelProto, distance: ClassDistance) -> onnx.Mo
     within = nodes.add("ReduceSum", weighted, nodes.integers(1), keepdims=0)
     covered = nodes.add("ReduceSumSquare", projected, nodes.integers(1), keepdims=0)
     rest = nodes.add("Mul", nodes.add("Sub", nodes.floats(1), covered), nodes.floats(distance.rest_precision))
-    exponent = nodes.add("Mul", nodes.add("Add", within, rest), nodes.floats(-np.log(2) / distance.scale))
+    exponent = nodes.add("Mul", nodes.add("Add", within, rest), nodes.floats(-math.log(2) / distance.scale))
     nodes.add("Exp", exponent, output=FAMILIARITY)
     graph.node.extend(nodes.nodes)
     graph.initializer.extend(nodes.initializers)
@@ -49,13 +52,29 @@ def with_familiarity(model: onnx.ModelProto, distance: ClassDistance) -> onnx.Mo
     return result
 
 
+def with_features(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of ``model`` with the output `FEATURES`: what the head takes, float32, shape (batch, features).
+
+    Raises:
+        ExportError: the graph has no head.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    nodes = NodeBuilder(FEATURES)
+    nodes.add("Cast", _head_input(graph), output=FEATURES, to=TensorProto.FLOAT)
+    graph.node.extend(nodes.nodes)
+    graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, None))
+    return result
+
+
 def _head_input(graph: onnx.GraphProto) -> str:
     """Return the name of the tensor that the head takes, found from the output back."""
     producers = {output: node for node in graph.node for output in node.output}
     name = OUTPUT
     while name in producers:
         node = producers[name]
-        name = node.input[0]
+        name = str(node.input[0])
         if node.op_type in HEAD_OPERATORS:
             return name
     raise ExportError("the graph has no head (Gemm or MatMul) before its output; nothing was written")

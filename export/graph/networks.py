@@ -9,6 +9,7 @@ import onnxruntime
 import torch
 
 from export.errors import ExportError
+from export.graph.familiarity_output import FEATURES
 from finetune.network.checkpoint import Checkpoint
 from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import INPUT, OUTPUT
@@ -49,6 +50,19 @@ class OnnxNetwork:
         """Run the graph on the CPU and return the logits only: float32, shape (batch, classes)."""
         with _onnxruntime_errors():
             return np.asarray(self._session.run([OUTPUT], {INPUT: images})[0])
+
+    def features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Run a graph of `export.graph.familiarity_output.with_features`.
+
+        Args:
+            images: uint8, shape (batch, size, size, 3).
+
+        Returns:
+            The features, float32, shape (batch, features), and the logits, float32, shape (batch, classes).
+        """
+        with _onnxruntime_errors():
+            features, logits = self._session.run([FEATURES, OUTPUT], {INPUT: images})
+        return np.asarray(features), np.asarray(logits)
 
 
 @contextmanager

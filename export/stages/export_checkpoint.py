@@ -96,7 +96,7 @@ def export_checkpoint(
     if twin is not None and twin.classes != inputs.checkpoint.classes:
         raise ExportError(f"{confidence_of}: has other classes than the checkpoint; give a file of the same classes")
     network = build_float_network(inputs, report)
-    distance = fit_familiarity(inputs, twin)
+    distance = fit_familiarity(inputs, network, twin, report)
     variants = quantize_variants(inputs, network, distance, options, report)
     measured = measure(variants, inputs)
     advice = advise(searched=search, fine_tuned=qat_epochs > 0)

@@ -1,22 +1,26 @@
 """Stage 3: fit the class distance, which tells photographs that are not like any flower the network knows."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from export.confidence.class_distance import ClassDistance, fit_class_distance
 from export.errors import ExportError
+from export.graph.byte_input import with_byte_input
+from export.graph.familiarity_output import with_features
+from export.graph.networks import OnnxNetwork
+from export.stages.float_network import FloatNetwork
 from export.stages.load import BATCH, ExportInputs
 from finetune.data.photo_batches import photo_batches
 from finetune.data.split import Split
-from finetune.network.photo_network import PhotoNetwork
-from finetune.network.stages import HEAD
 from runtime.inference.model_file import ModelInfo
 
 
-def fit_familiarity(inputs: ExportInputs, twin: ModelInfo | None) -> ClassDistance:
+def fit_familiarity(
+    inputs: ExportInputs, network: FloatNetwork, twin: ModelInfo | None, report: Callable[[str], None]
+) -> ClassDistance:
     """Fit the distance on the training photographs, and its scale on the calibration photographs.
 
     Photographs that the network was trained on are nearer to their class mean than new ones are. So the scale is the
@@ -24,34 +28,34 @@ def fit_familiarity(inputs: ExportInputs, twin: ModelInfo | None) -> ClassDistan
 
     Args:
         inputs: of the export.
+        network: the float graph.
         twin: the metadata of a model file of the same recipe that was trained without the calibration photographs.
+        report: receives a line.
 
     Raises:
         ExportError: ``twin`` has no familiarity.
     """
-    network = inputs.checkpoint.network()
-    features, _ = _run(network, inputs.training, inputs)
-    distance = fit_class_distance(features, inputs.training.labels, len(inputs.checkpoint.classes))
+    with_both = OnnxNetwork(with_features(with_byte_input(network.core)))
+    training = inputs.training
+    features, _ = _run(with_both, training, inputs)
+    distance = fit_class_distance(features, training.labels, len(inputs.checkpoint.classes))
+    report(f"features of {training.describe()}: {len(distance.precisions)} directions for the familiarity")
     if twin is None:
-        return replace(distance, scale=max(1e-6, float(np.median(distance.distances(*_run_new(network, inputs))))))
+        features, logits = _run(with_both, inputs.calibration, inputs)
+        return replace(distance, scale=max(1e-6, float(np.median(distance.distances(features, logits.argmax(axis=1))))))
     scale = twin.familiarity.get("scale")
     if not isinstance(scale, int | float) or not 0 < scale < np.inf:
         raise ExportError("the file of --confidence-of has no familiarity; export it again with this version")
     return replace(distance, scale=float(scale))
 
 
-def _run_new(network: PhotoNetwork, inputs: ExportInputs) -> tuple[np.ndarray, np.ndarray]:
-    features, logits = _run(network, inputs.calibration, inputs)
-    return features, logits.argmax(axis=1)
-
-
-def _run(network: PhotoNetwork, split: Split, inputs: ExportInputs) -> tuple[np.ndarray, np.ndarray]:
+def _run(network: OnnxNetwork, split: Split, inputs: ExportInputs) -> tuple[np.ndarray, np.ndarray]:
     """Return the features and the logits of all photographs of a split."""
     features, logits = [], []
-    progress = tqdm(total=len(split), desc=f"features, {split.name}", unit="img", disable=None)
-    with torch.inference_mode(), progress as bar:
+    with tqdm(total=len(split), desc=f"features, {split.name}", unit="img", disable=None) as bar:
         for images in photo_batches(split.paths, inputs.checkpoint.preprocessing, BATCH):
-            features.append(network.run_stages(torch.from_numpy(images), 0, HEAD))
-            logits.append(network(features[-1], first_stage=HEAD))
+            batch_features, batch_logits = network.features(images)
+            features.append(batch_features)
+            logits.append(batch_logits)
             bar.update(len(images))
-    return torch.cat(features).numpy(), torch.cat(logits).numpy()
+    return np.concatenate(features), np.concatenate(logits)

@@ -12,7 +12,7 @@ from export.confidence.cuts import expected_share, fit_cuts, named, verdicts
 from export.confidence.temperature import cross_entropy, expected_calibration_error, fit_temperature
 from export.files.manifest import read_manifest
 from runtime import FlowerClassifier
-from runtime.answer import AnswerRule
+from runtime.answer import AnswerRule, softmax
 from runtime.files.digest import file_digest
 from runtime.inference.model_file import Cuts, ModelInfo
 from runtime.inference.session import Outputs
@@ -27,6 +27,10 @@ def test_temperature_has_the_least_cross_entropy() -> None:
     labels = (probabilities.cumsum(axis=1) > random.random((4000, 1))).argmax(axis=1)
     assert fit_temperature(logits, labels) == pytest.approx(1, abs=0.05)
     assert fit_temperature(logits * 4, labels) == pytest.approx(4, rel=0.05)
+    # Twelve photographs that are all right do not make every probability 100 %.
+    few = np.eye(6)[np.arange(12) % 6]
+    best = softmax(few / np.float32(fit_temperature(few, np.arange(12) % 6))).max(axis=1)
+    assert best == pytest.approx(13 / 14, abs=0.01)
     assert cross_entropy(np.zeros((5, 10)), np.arange(5)) == pytest.approx(np.log(10))
 
 

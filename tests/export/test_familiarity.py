@@ -41,7 +41,8 @@ def test_distance_is_that_of_mahalanobis() -> None:
     means = np.stack([unit[labels == label].mean(axis=0) for label in range(CLASSES)])
     deviations = unit - means[labels]
     covariance = deviations.T @ deviations / (len(unit) - CLASSES)
-    shrunk = 0.5 * covariance + 0.5 * np.trace(covariance) / 60 * np.eye(60)
+    share = 60 / (60 + len(unit) - CLASSES)
+    shrunk = (1 - share) * covariance + share * np.trace(covariance) / 60 * np.eye(60)
     expected = np.einsum("ij,jk,ik->i", deviations, np.linalg.inv(shrunk), deviations)
     assert np.allclose(distance.distances(features[:, :60], labels), expected, rtol=0.05)  # float16
 

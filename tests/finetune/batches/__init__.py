@@ -1,0 +1,1 @@
+"""Tests of `finetune.batches`: augmentation, mixing and the caches."""
