@@ -1,4 +1,4 @@
-"""The plots of the report on model files, as PNG."""
+"""The plots of the reports, as PNG."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -112,6 +112,30 @@ def per_class_plot(shares: np.ndarray, name: str) -> bytes:
     )
     axes.set(xlabel="accuracy in the class, %", ylabel="classes", title=f"Classes by accuracy, {name}")
     axes.grid(axis="y", alpha=0.3)
+    return _png(figure)
+
+
+def risk_plot(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], marks: Sequence[tuple[str, float, float]]) -> bytes:
+    """Draw the share of wrong answers over the share of photographs that get one.
+
+    Args:
+        curves: name → coverage and risk, each float, 0 to 1, shape (points,).
+        marks: name, coverage and risk of each operating point.
+    """
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for (name, (coverage, risk)), colour in zip(curves.items(), COLOURS[1:], strict=False):
+        axes.plot(100 * coverage, 100 * risk, color=colour, label=name)
+    for (name, answered, wrong), marker in zip(marks, "oDs^", strict=False):
+        axes.plot(100 * answered, 100 * wrong, marker, color="black", markersize=8, label=name)
+    axes.set(
+        xlabel="% of the photographs that get a name",
+        ylabel="% of these names that are wrong",
+        title="Risk and coverage",
+        xlim=(0, 100),
+    )
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
     return _png(figure)
 
 

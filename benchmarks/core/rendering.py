@@ -27,7 +27,8 @@ def render_report(name: str, values: Mapping[str, Any], folder: Path) -> dict[st
 
     def image(file: str) -> str:
         """Return a picture as a data URI, so that the page is one file."""
-        return "data:image/png;base64," + base64.b64encode((folder / file).read_bytes()).decode()
+        kind = "png" if file.endswith(".png") else "jpeg"
+        return f"data:image/{kind};base64," + base64.b64encode((folder / file).read_bytes()).decode()
 
     texts = {}
     for form in FORMATS:

@@ -1,15 +1,23 @@
 """Photographs as careless photographers take them: turned, blurred, compressed, noisy, grey, small in the frame.
 
 Each corruption takes the upright RGB photograph and returns another one, before the preprocessing of the model. The
-idea is that of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions", ICLR 2019.
+idea is that of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
+
+from finetune.data.photo_batches import read_photo
+from runtime.photos.preprocessing import Preprocessing
 
 BLUR_RADIUS = 4
 JPEG_QUALITY = 10
@@ -95,3 +103,33 @@ CORRUPTIONS = (
     Corruption("corner", f"in a lower corner of a blurred frame {CORNER_FRAME} times as large", _in_a_corner),
     Corruption("thumbnail", f"a thumbnail of {THUMBNAIL_SIDE} pixels", _thumbnail),
 )
+
+
+def corrupted_views(paths: Sequence[Path], preprocessing: Preprocessing, *, threads: int = 2) -> Iterator[np.ndarray]:
+    """Yield each photograph as the network sees it: clean, and then with each of `CORRUPTIONS`.
+
+    The random numbers depend only on the position of the photograph and of the corruption. Threads prepare a few
+    photographs in advance, so memory does not grow with their number.
+
+    Yields:
+        uint8, shape (1 + corruptions, size, size, 3).
+
+    Raises:
+        DataError: a photograph cannot be read.
+    """
+
+    def load(index: int) -> np.ndarray:
+        image = read_photo(paths[index])
+        corrupted = [
+            corruption.apply(image, np.random.default_rng([index, place]))
+            for place, corruption in enumerate(CORRUPTIONS)
+        ]
+        return np.stack([preprocessing.crop(each) for each in (image, *corrupted)])
+
+    remaining = iter(range(len(paths)))
+    with ThreadPoolExecutor(threads) as pool:
+        following = deque(pool.submit(load, index) for index in islice(remaining, 2 * threads))
+        while following:
+            current = following.popleft()
+            following.extend(pool.submit(load, index) for index in islice(remaining, 1))
+            yield current.result()

@@ -92,4 +92,4 @@ def without_weight_average(checkpoint: Checkpoint, state: Path) -> Checkpoint:
 
 
 def _logits(checkpoint: Checkpoint, split: Split, preprocessing: Preprocessing) -> np.ndarray:
-    return run_split({"network": TorchNetwork(checkpoint)}, split, preprocessing)["network"]
+    return run_split({"network": TorchNetwork(checkpoint)}, split, preprocessing)["network"].logits

@@ -87,7 +87,8 @@ def measure(run: Run) -> Figures:
     _check_compatible(checkpoint, sessions, split)
 
     networks: dict[str, Network] = {**({PYTORCH: TorchNetwork(checkpoint)} if checkpoint else {}), **sessions}
-    logits = run_split(networks, split, next(iter(sessions.values())).info.preprocessing)
+    outputs = run_split(networks, split, next(iter(sessions.values())).info.preprocessing)
+    logits = {name: each.logits for name, each in outputs.items()}
     reference, last = next(iter(logits)), list(logits)[-1]
     speed, latency = _time(networks, sessions, split.paths[0], options.rounds, options.threads)
     models = [
@@ -196,7 +197,7 @@ def _time(
 
 
 def _calls(networks: Mapping[str, Network], pixels: np.ndarray) -> dict[str, Callable[[], object]]:
-    return {name: partial(network.logits, pixels) for name, network in networks.items()}
+    return {name: partial(network.run, pixels) for name, network in networks.items()}
 
 
 def _attach_plots(

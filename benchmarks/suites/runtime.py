@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -37,7 +36,7 @@ EXAMPLES = """\
 examples:
   {command} --data data
   {command} --data data --only cold many
-  {command} --data data --only confidence --out-of-distribution not-flowers/
+  {command} --data data --only confidence
   {command} --data data --only fuzz --inputs 20000
 
 Run nothing else on the machine meanwhile.
@@ -56,12 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--inputs", type=positive_int, default=20_000, metavar="N", help="inputs for the part fuzz (default: 20,000)"
-    )
-    parser.add_argument(
-        "--out-of-distribution",
-        type=Path,
-        metavar="DIR",
-        help="photos that show no flower, for the part confidence (default: drawn pictures)",
     )
     add_threads_argument(parser, default_threads())
 
@@ -116,8 +109,8 @@ def measure_idle(options: argparse.Namespace) -> Figures:
 
 
 def measure_probabilities(options: argparse.Namespace) -> Figures:
-    """How well probabilities and the threshold fit, on flowers and on other pictures."""
-    return measure_confidence(DEFAULT_MODEL, _read_test(options), options.out_of_distribution, options.threads)
+    """How well probabilities and cuts fit, on photographs of flowers."""
+    return measure_confidence(DEFAULT_MODEL, _read_test(options), options.threads)
 
 
 def measure_malformed_inputs(options: argparse.Namespace) -> Figures:
