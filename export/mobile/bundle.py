@@ -11,7 +11,7 @@ from export.graph.onnx_files import read_onnx
 from export.graph.ort_format import to_ort
 from export.mobile.bundle_check import LABELS, BundleComparison, BundleModel, check_bundle
 from export.mobile.documents import notice_text, readme_text
-from export.mobile.photo_graph import build_photo_graph
+from export.mobile.photo_graph import VERDICTS, build_photo_graph
 from finetune.data.split import Split
 from runtime.distribution import tool_versions
 from runtime.errors import FlowerError
@@ -122,6 +122,7 @@ def _check_line(check: BundleComparison, split: Split | None) -> str:
     if check.top1 is not None:
         parts.append(f"top-1 {check.top1:.2%}")
     parts.append(f"probabilities differ by {check.worst_difference:.4f} at most")
+    parts.append(f"same verdict on {check.same_verdict:.2%}")
     return "; ".join(parts)
 
 
@@ -154,6 +155,9 @@ def _manifest(
         "preprocessing": info.preprocessing.to_dict(),
         "temperature": info.temperature,
         "threshold": info.threshold,
+        "familiarity_threshold": info.familiarity_threshold,
+        "verdicts": list(VERDICTS),
+        "familiarity": info.familiarity,
         "accuracy": info.evaluation,
         "check": {name: check.to_dict(split) for name, check in checks.items()},
         "versions": tool_versions("onnx", "onnxruntime", "numpy", "pillow"),

@@ -10,6 +10,12 @@ from runtime.distribution import __version__, module_command, tool_versions
 from runtime.inference.model_file import ModelInfo
 
 UNKNOWN = "not recorded"
+BETWEEN = ', "between A and B". 2: "not like any flower it knows"'
+NOT_SURE = ', "not sure": between two names, or no flower. This model has no familiarity, so it cannot tell'
+FAMILIARITY_ROW = (
+    "| output `familiarity` | float32, (1) | 0 to 1, how much the photo is like the training photographs of the first "
+    "name; 0.5 is typical |\n"
+)
 
 
 def readme_text(info: ModelInfo, fixed_size_file: str, check: str) -> str:
@@ -27,7 +33,9 @@ def readme_text(info: ModelInfo, fixed_size_file: str, check: str) -> str:
         architecture=info.architecture or "network",
         precision=info.precision.upper(),
         size=info.preprocessing.size,
-        threshold=f"{info.threshold:g}",
+        threshold=f"{info.threshold:.3g}",
+        between=BETWEEN if info.familiarity else NOT_SURE,
+        familiarity=FAMILIARITY_ROW if info.familiarity else "",
         square=fixed_size_file,
         checked=check,
         onnxruntime=tool_versions("onnxruntime")["onnxruntime"],

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from runtime.inference.model_file import INPUT, OUTPUT
+from runtime.inference.model_file import INPUT
+from runtime.inference.session import Outputs
 
 
 class OrtReference:
@@ -25,14 +26,7 @@ class OrtReference:
         options.log_severity_level = 4  # errors are raised as exceptions
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """Run the network.
-
-        Args:
-            images: uint8, shape (batch, size, size, 3).
-
-        Returns:
-            float32, shape (batch, classes).
-        """
-        logits: np.ndarray = self._session.run([OUTPUT], {INPUT: images})[0]
-        return logits
+    def run(self, images: np.ndarray) -> Outputs:
+        """Run the network on uint8, shape (batch, size, size, 3)."""
+        logits, *familiarity = self._session.run(None, {INPUT: images})
+        return Outputs(logits, familiarity[0] if familiarity else None)

@@ -32,7 +32,7 @@ def app(make_once: Callable[..., Path]) -> Path:
     """A folder with a tiny model, ``tiny.onnx``, and its bundle, ``app``. Tests must not change it."""
 
     def build(folder: Path) -> None:
-        model = save_tiny_model(folder / "tiny.onnx", threshold=0.5)
+        model = save_tiny_model(folder / "tiny.onnx", with_familiarity=True, threshold=0.5, familiarity={"scale": 1.0})
         assert make_bundle(model, folder / "app") == 0
 
     return make_once("app", build)
@@ -74,6 +74,8 @@ def test_manifest_has_the_inputs_and_outputs(app: Path) -> None:
         "probabilities": ("float", [3]),
         "indices": ("int64", [3]),
         "uncertain": ("uint8", [1]),
+        "verdict": ("uint8", [1]),
+        "familiarity": ("float", [1]),
     }
 
 
@@ -84,6 +86,14 @@ def test_bundle_needs_no_other_file(app: Path) -> None:
     assert answer.names[0] == (app / "app" / LABELS).read_text().splitlines()[0]
     assert answer.probabilities == pytest.approx([prediction.probability for prediction in expected], abs=1e-5)
     assert not answer.uncertain
+    assert (answer.verdict, answer.familiarity) == ("name", pytest.approx(expected.familiarity))
+
+
+def test_bundle_of_a_file_without_familiarity(tmp_path: Path) -> None:
+    build_mobile_bundle(save_tiny_model(tmp_path / "tiny.onnx", threshold=1.0), tmp_path / "app", None)
+    answer = BundleModel(tmp_path / "app" / ANY_SIZE_FILE)(RED_PHOTO)
+    assert (answer.verdict, answer.uncertain, answer.familiarity) == ("between", True, None)
+    assert "`familiarity`" not in (tmp_path / "app" / "README.md").read_text()
 
 
 def test_readme_describes_this_bundle(app: Path) -> None:
@@ -98,7 +108,7 @@ def test_readme_describes_this_bundle(app: Path) -> None:
                 assert f'"{value["name"]}"' in readme or f"`{value['name']}`" in readme
     # The model has every output that the snippets use.
     used = set(re.findall(r'result(?:\.get\(|\[)"(\w+)"', readme))
-    assert used == {"names", "probabilities", "uncertain"}
+    assert used == {"names", "probabilities", "verdict"}
     assert used <= {value["name"] for value in files[ANY_SIZE_FILE]["outputs"]}
 
 
@@ -138,7 +148,9 @@ def test_bundle_with_other_answers_is_not_written(
 
 def _reverse(answer: BundleAnswer) -> BundleAnswer:
     """Put the least probable class of an answer first."""
-    return BundleAnswer(answer.names[::-1], answer.probabilities[::-1], answer.indices[::-1], answer.uncertain)
+    return replace(
+        answer, names=answer.names[::-1], probabilities=answer.probabilities[::-1], indices=answer.indices[::-1]
+    )
 
 
 @pytest.mark.parametrize("overflow", [True, False])

@@ -1,5 +1,8 @@
 """The graph of the mobile bundle compared with the runtime, for photos of many shapes."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -10,7 +13,7 @@ from PIL import Image
 
 from export.graph.node_builder import NodeBuilder
 from export.mobile.centre_crop import add_centre_square
-from export.mobile.photo_graph import build_photo_graph
+from export.mobile.photo_graph import VERDICTS, build_photo_graph
 from runtime import FlowerClassifier, ModelError, ModelInfo, Preprocessing
 from runtime.inference.session import session_options
 from tests.samples.drawn_flowers import draw_flower
@@ -117,7 +120,7 @@ def test_answer_equals_the_runtimes(info: ModelInfo, expected: int, tmp_path_fac
         classifier = FlowerClassifier(path, device="cpu")
         session = open_session(build_photo_graph(model, metadata, any_size=True).SerializeToString())
         for photo in photos:
-            names, probabilities, indices, uncertain = session.run(None, {"photo": photo})
+            names, probabilities, indices, uncertain, verdict = session.run(None, {"photo": photo})
             answer = classifier.predict(photo)
             # A difference of one level in the square changes a logit by 1/25.
             assert probabilities == pytest.approx([p.probability for p in answer], abs=0.02)
@@ -127,6 +130,7 @@ def test_answer_equals_the_runtimes(info: ModelInfo, expected: int, tmp_path_fac
                 assert list(indices) == [p.index for p in answer]
             if abs(answer.best.probability - threshold) > 0.02:
                 assert bool(uncertain[0]) == answer.uncertain
+                assert VERDICTS[verdict[0]] == answer.verdict
                 certain.append(not answer.uncertain)
     assert True in certain
     assert False in certain
@@ -140,10 +144,29 @@ def test_probability_equal_to_the_threshold_is_certain() -> None:
     for threshold in (third - 1e-12, third, third + 1e-12):
         info = ModelInfo(INFO.classes, INFO.preprocessing, threshold=threshold)
         session = open_session(build_photo_graph(tiny_model(info), info, any_size=True).SerializeToString())
-        _, probabilities, _, uncertain = session.run(None, {"photo": grey})
+        probabilities, uncertain = session.run(["probabilities", "uncertain"], {"photo": grey})
         assert bool(uncertain[0]) == (float(probabilities[0]) < threshold)
         answers.append(bool(uncertain[0]))
     assert answers == [False, False, True]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_verdict_and_familiarity_are_the_runtimes(threshold: float, tmp_path: Path) -> None:
+    changes = {"threshold": threshold, "familiarity_threshold": 0.6, "temperature": 5.0}
+    path = save_tiny_model(tmp_path / "tiny.onnx", with_familiarity=True, **changes)
+    info = replace(INFO, **changes)
+    classifier = FlowerClassifier(path, device="cpu")
+    graph = build_photo_graph(tiny_model(info, familiarity=True), info, any_size=True)
+    session = open_session(graph.SerializeToString())
+    verdicts = set()
+    for brightness in (255, 200, 100, 20):
+        photo = np.full((20, 30, 3), (brightness, 10, 10), dtype=np.uint8)
+        expected = classifier.predict(photo)
+        uncertain, verdict, familiarity = session.run(["uncertain", "verdict", "familiarity"], {"photo": photo})
+        assert (bool(uncertain[0]), VERDICTS[verdict[0]]) == (expected.uncertain, expected.verdict)
+        assert familiarity == pytest.approx([expected.familiarity])
+        verdicts.add(expected.verdict)
+    assert verdicts == {"between" if threshold else "name", "unfamiliar"}
 
 
 def test_graph_of_fixed_size_takes_the_square(tmp_path_factory: pytest.TempPathFactory) -> None:
