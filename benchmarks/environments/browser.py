@@ -33,6 +33,8 @@ class BrowserError(FlowerError):
 class PageAnswer:
     """What the page shows for one photo."""
 
+    verdict: str
+    """``name``, ``between`` or ``unfamiliar``."""
     headline: str
     labels: tuple[str, ...]
     """Names of the candidates, the most probable first."""
@@ -125,6 +127,7 @@ class FlowerPage:
         """
         self._wait_for("body[data-state=answered]", ANSWER_TIMEOUT_S)
         return PageAnswer(
+            verdict=self.page.get_attribute("body", "data-verdict") or "",
             headline=self.page.inner_text("#verdict h2"),
             labels=tuple(self.page.locator("#candidates .name").all_text_contents()),
             shares=tuple(self.page.locator("#candidates .share").all_text_contents()),

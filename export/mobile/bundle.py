@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ def build_mobile_bundle(
         ExportError: the bundle's answers differ from those of the model file.
         FlowerError: ``output`` contains other files, or the photographs have other classes.
     """
-    info = Session(model, device="cpu").info
+    session = Session(model, device="cpu")
+    info = session.info
     if split is not None and split.classes != info.classes:
         raise FlowerError(
             f"{model}: has {len(info.classes)} classes ({info.classes[0]}, …), the data set has "
@@ -77,7 +78,8 @@ def build_mobile_bundle(
         if int8_products_overflow():
             report(f"note            {OVERFLOW_NOTE}")
         source = {"name": model.name, "sha256": file_digest(model)}
-        readme = readme_text(info, fixed_size_file, _check_sentence(checks, split))
+        sentence = _check_sentence(checks, split)
+        readme = readme_text(info, fixed_size_file, sentence, has_familiarity=session.has_familiarity)
         (folder / "README.md").write_text(readme, encoding="utf-8")
         (folder / "NOTICE.md").write_text(notice_text(info, source), encoding="utf-8")
         manifest = _manifest(folder, info, source, checks, split)
@@ -156,6 +158,7 @@ def _manifest(
         "temperature": info.temperature,
         "threshold": info.threshold,
         "familiarity_threshold": info.familiarity_threshold,
+        "strict": asdict(info.strict) if info.strict else None,
         "verdicts": list(VERDICTS),
         "familiarity": info.familiarity,
         "accuracy": info.evaluation,

@@ -21,7 +21,7 @@ from runtime.inference.session import Session, session_options
 from runtime.photos.open_photo import Photo, open_photo
 
 MINIMUM_AGREEMENT = 0.99
-"""Share of pictures whose top-1 must be that of `FlowerClassifier`."""
+"""Share of pictures whose top-1, and of photographs whose verdict, must be that of `FlowerClassifier`."""
 DRAWN_PICTURES = 16
 TIE_MARGIN = 0.1
 """On drawn pictures the model is uncertain: two classes whose probabilities differ by less count as the same top-1."""
@@ -161,7 +161,8 @@ def check_bundle(
         Name of an ORT file → its comparison.
 
     Raises:
-        ExportError: a model has another top-1 too often, or its names are not those of `LABELS`.
+        ExportError: a model has another top-1 or, on photographs, another verdict too often; or its names are not those
+            of `LABELS`.
     """
     models = {name: BundleModel(folder / name) for name in any_size}
     session = Session(model, device="cpu")

@@ -10,32 +10,45 @@ from runtime.distribution import __version__, module_command, tool_versions
 from runtime.inference.model_file import ModelInfo
 
 UNKNOWN = "not recorded"
-BETWEEN = ', "between A and B". 2: "not like any flower it knows"'
-NOT_SURE = ', "not sure": between two names, or no flower. This model has no familiarity, so it cannot tell'
-FAMILIARITY_ROW = (
-    "| output `familiarity` | float32, (1) | 0 to 1, how much the photo is like the training photographs of the first "
-    "name; 0.5 is typical |\n"
-)
+WITH_FAMILIARITY = {
+    "cuts": "2: `familiarity` is below $least; 1: otherwise, the first probability is below $threshold; 0: neither",
+    "familiarity": (
+        "| output `familiarity` | float32, (1) | 0 to 1, how much the photo is like the training photographs of the "
+        "first name; a typical new photo has 0.5 |\n"
+    ),
+    "unsure": "Between",
+    "joint": "and",
+}
+"""The README's words about the verdicts of a model with familiarity."""
+WITHOUT_FAMILIARITY = {
+    "cuts": "1: the first probability is below $threshold; 0: it is not",
+    "familiarity": "",
+    "unsure": "Not sure:",
+    "joint": "or",
+}
 
 
-def readme_text(info: ModelInfo, fixed_size_file: str, check: str) -> str:
+def readme_text(info: ModelInfo, fixed_size_file: str, check: str, *, has_familiarity: bool) -> str:
     """Return the README of a bundle.
 
     Args:
         info: the metadata of the model file.
         fixed_size_file: name of the ORT file that takes a square.
         check: one sentence about the check of the bundle.
+        has_familiarity: whether the model has the output ``familiarity``.
     """
     providers = _read_template("providers-int8" if info.precision == "int8" else "providers-float")
+    words = WITH_FAMILIARITY if has_familiarity else WITHOUT_FAMILIARITY
+    verdicts = _read_template("verdicts-familiarity" if has_familiarity else "verdicts-probability")
+    cuts = {"threshold": f"{info.threshold:.3g}", "least": f"{info.familiarity_threshold:.3g}"}
     return _read_template("README").substitute(
+        {key: Template(text).substitute(cuts) for key, text in words.items()},
+        verdicts=verdicts.substitute().strip(),
         top=min(TOP, len(info.classes)),
         classes=len(info.classes),
         architecture=info.architecture or "network",
         precision=info.precision.upper(),
         size=info.preprocessing.size,
-        threshold=f"{info.threshold:.3g}",
-        between=BETWEEN if info.familiarity else NOT_SURE,
-        familiarity=FAMILIARITY_ROW if info.familiarity else "",
         square=fixed_size_file,
         checked=check,
         onnxruntime=tool_versions("onnxruntime")["onnxruntime"],

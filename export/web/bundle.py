@@ -57,7 +57,7 @@ def build_web_bundle(
         BundleError: the bundle failed its check.
     """
     output = output.resolve()
-    info = Session(model, device="cpu").info
+    session = Session(model, device="cpu")
     content = model.read_bytes()
     with bundle_folder(output, _bundle_files) as folder:
         report(f"onnxruntime-web {VERSION}")
@@ -65,7 +65,7 @@ def build_web_bundle(
         report(f"packing {model.name}")
         if content[4:8] != ORT_MAGIC:
             content = to_ort({"model": content})["model.ort"]
-        for name, data in bundle_contents(info, f"{model.stem}.ort", content, engine).items():
+        for name, data in bundle_contents(session, f"{model.stem}.ort", content, engine).items():
             (folder / name).write_bytes(data)
         write_manifest(sorted(folder.iterdir()))
         report("checking")

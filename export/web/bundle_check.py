@@ -17,7 +17,7 @@ from export.web.contents import MODEL_JSON
 from export.web.errors import BundleError
 from runtime.distribution import module_command
 from runtime.files.digest import file_digest
-from runtime.inference.model_file import MAX_BYTES
+from runtime.inference.model_file import FAMILIARITY, MAX_BYTES
 from runtime.inference.session import Session
 
 
@@ -104,7 +104,14 @@ def _open_described_model(folder: Path, description: dict[str, Any], model: byte
         path.write_bytes(model)
         session = Session(path, device="cpu")
     info = session.info
-    described = [description[key] for key in ("classes", "preprocessing", "temperature", "threshold")]
-    if described != [list(info.classes), info.preprocessing.to_dict(), info.temperature, info.threshold]:
+    expected = {
+        "classes": list(info.classes),
+        "preprocessing": info.preprocessing.to_dict(),
+        "temperature": info.temperature,
+        "threshold": info.threshold,
+        "familiarity_threshold": info.familiarity_threshold,
+        "familiarity_output": FAMILIARITY if session.has_familiarity else None,
+    }
+    if {key: description[key] for key in expected} != expected:
         raise BundleError(f"{folder / MODEL_JSON}: differs from the metadata of the model file; make the bundle again")
     return session

@@ -16,7 +16,8 @@ from export.web.icons import icon_files
 from export.web.licences import licences_text
 from export.web.onnxruntime_web import LOADER, SCRIPT, VERSION, WASM
 from export.web.service_worker import SERVICE_WORKER_LIST, service_worker_list
-from runtime.inference.model_file import INPUT, OUTPUT, ModelInfo
+from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT
+from runtime.inference.session import Session
 
 PAGE = Path(__file__).parent / "page"
 """The page's own files. Each file in this folder becomes a file of the bundle."""
@@ -46,11 +47,11 @@ WEB_APP_MANIFEST = {
 """With this a phone can install the page on its home screen (W3C, "Web Application Manifest")."""
 
 
-def bundle_contents(info: ModelInfo, name: str, model: bytes, engine: Mapping[str, bytes]) -> dict[str, bytes]:
+def bundle_contents(session: Session, name: str, model: bytes, engine: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return all files of the bundle except ``SHA256SUMS``.
 
     Args:
-        info: the metadata of the model file.
+        session: the model file.
         name: the file name of the network, without ``.gz``.
         model: the network in ORT format.
         engine: the files of onnxruntime-web, file name → content.
@@ -73,23 +74,26 @@ def bundle_contents(info: ModelInfo, name: str, model: bytes, engine: Mapping[st
     small["index.html"] = small["index.html"].replace(POLICY_PLACEHOLDER.encode(), META_POLICY.encode())
     small |= {file: engine[file] for file in (SCRIPT, LOADER)}
     small |= icon_files()
-    small[MODEL_JSON] = _to_json(_description(info, entries))
+    small[MODEL_JSON] = _to_json(_description(session, entries))
     small["app.webmanifest"] = _to_json(WEB_APP_MANIFEST)
     small["LICENCES.txt"] = licences_text().encode()
     return {**small, **large, SERVICE_WORKER_LIST: service_worker_list(small, entries)}
 
 
-def _description(info: ModelInfo, entries: Mapping[str, Any]) -> dict[str, Any]:
+def _description(session: Session, entries: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `MODEL_JSON`: everything that the page must know about the model."""
+    info = session.info
     return {
         "files": entries,
         "onnxruntime_web": VERSION,
         "input": INPUT,
         "output": OUTPUT,
+        "familiarity_output": FAMILIARITY if session.has_familiarity else None,
         "classes": list(info.classes),
         "preprocessing": info.preprocessing.to_dict(),
         "temperature": info.temperature,
         "threshold": info.threshold,
+        "familiarity_threshold": info.familiarity_threshold,
         "architecture": info.architecture,
         "precision": info.precision,
         "evaluation": info.evaluation,

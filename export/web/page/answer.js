@@ -1,19 +1,30 @@
-// From logits to the answer that the page shows; the same calculation as in runtime/answer.py.
+// From the network's outputs to the answer that the page shows; the same calculation as in runtime/answer.py.
 
 /**
  * Rank the classes by their probability: softmax of the logits divided by the model's temperature.
  *
  * @param logits {ArrayLike<number>} the network's output for one photo, one number for each class
+ * @param familiarity {number | null} the network's second output; null if the model has none
  * @param model the content of model.json
  * @param top {number} how many classes to return
- * @returns {{candidates: {label: string, index: number, probability: number}[], uncertain: boolean}} the most probable
- *   classes, the best first; `uncertain` is true if even the best is below the model's threshold
+ * @returns {{candidates: {label: string, index: number, probability: number}[], verdict: string, familiarity}} the most
+ *   probable classes, the best first, and the verdict: "name"; "between" if even the best is below the model's
+ *   threshold; "unfamiliar" if the familiarity is below its threshold
  */
-export function rankClasses(logits, { classes, temperature, threshold }, top = 5) {
+export function rankClasses(logits, familiarity, model, top = 5) {
+  const { classes, temperature } = model;
   const highest = Math.max(...logits);
   const weights = Array.from(logits, (logit) => Math.exp((logit - highest) / temperature));
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const candidates = classes.map((label, index) => ({ label, index, probability: weights[index] / sum }));
   candidates.sort((one, other) => other.probability - one.probability || one.index - other.index);
-  return { candidates: candidates.slice(0, top), uncertain: candidates[0].probability < threshold };
+  const verdict = findVerdict(candidates[0].probability, familiarity, model);
+  return { candidates: candidates.slice(0, top), verdict, familiarity };
+}
+
+function findVerdict(probability, familiarity, { threshold, familiarity_threshold: smallest }) {
+  if (familiarity !== null && familiarity < smallest) {
+    return "unfamiliar";
+  }
+  return probability < threshold ? "between" : "name";
 }

@@ -145,23 +145,39 @@ async function showOffline(kept) {
   }
 }
 
-function showAnswer({ candidates, uncertain, milliseconds }) {
-  const [best] = candidates;
+function showAnswer({ candidates, verdict, familiarity, milliseconds }) {
+  const [words, advice] = describeVerdict(verdict, candidates, familiarity);
   const heading = document.createElement("h2");
-  heading.textContent = uncertain ? texts.notSure : best.label;
-  const verdict = [heading];
-  if (uncertain) {
+  heading.textContent = words;
+  const shown = [heading];
+  if (advice) {
     const note = document.createElement("p");
-    note.textContent = texts.notSureAdvice;
-    verdict.push(note);
+    note.textContent = advice;
+    shown.push(note);
   }
-  element("verdict").replaceChildren(...verdict);
+  element("verdict").replaceChildren(...shown);
   element("candidates").replaceChildren(...candidates.map(createListItem));
   element("candidates").hidden = false;
   element("timing").textContent = texts.duration(twoDecimals.format(milliseconds / 1000));
   setStatus("");
   document.body.dataset.milliseconds = milliseconds;
+  document.body.dataset.verdict = verdict;
   document.body.dataset.state = "answered";
+}
+
+/** Return the heading of an answer, and the advice below it, if there is one. */
+function describeVerdict(verdict, [best, second], familiarity) {
+  if (verdict === "name") {
+    return [best.label, ""];
+  }
+  if (verdict === "unfamiliar") {
+    return [texts.unfamiliar, texts.unfamiliarAdvice];
+  }
+  // Without the familiarity, a low probability can also mean that the photo shows no flower.
+  if (familiarity === null || second === undefined) {
+    return [texts.notSure, texts.notSureAdvice];
+  }
+  return [texts.between(best.label, second.label), texts.betweenAdvice];
 }
 
 // Class names come from a model file, which is not trusted: they are inserted as text, never as markup.

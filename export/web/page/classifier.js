@@ -46,7 +46,7 @@ export class Classifier {
 
   /**
    * @param file {File} a photo
-   * @returns {Promise<{candidates, uncertain, milliseconds}>} see `rankClasses` in answer.js
+   * @returns {Promise<{candidates, verdict, familiarity, milliseconds}>} see `rankClasses` in answer.js
    * @throws {PhotoError} if the file is not a photo that this browser can open
    */
   classify(file) {

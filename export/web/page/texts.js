@@ -36,8 +36,12 @@ const LANGUAGES = {
       `The model knows ${classes} flowers, ${accuracy === null ? "" : `${accuracy}, `}and takes ${megabytes}\u00a0MB.`,
     accuracy: (percent, images) => `names ${percent}% of ${images} test photographs right`,
 
+    between: (one, other) => `Between ${one} and ${other}`,
+    betweenAdvice: "Two names are near each other. A photo from closer, or from the side, may tell them apart.",
     notSure: "Not sure",
     notSureAdvice: "Perhaps no flower, or none that the model knows. Try again with one flower, closer. The best guesses:",
+    unfamiliar: "Not like any flower it knows",
+    unfamiliarAdvice: "Perhaps no flower, one that the model does not know, or too small in the picture. The nearest names:",
     lessThanOnePercent: "< 1%",
     duration: (seconds) => `${seconds} s on this device`,
 

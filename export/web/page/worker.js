@@ -57,15 +57,16 @@ async function classify(id, file) {
   const { session, model } = await opened;
   const begin = performance.now();
   const pixels = await readPhoto(file, model.preprocessing);
-  const logits = await run(session, model, pixels);
-  const answer = rankClasses(logits, model);
+  const { logits, familiarity } = await run(session, model, pixels);
+  const answer = rankClasses(logits, familiarity, model);
   self.postMessage({ type: "answer", id, answer, milliseconds: performance.now() - begin });
 }
 
 async function run(session, model, pixels) {
   const size = model.preprocessing.size;
   const results = await session.run({ [model.input]: new ort.Tensor("uint8", pixels, [1, size, size, 3]) });
-  return results[model.output].data;
+  const familiarity = model.familiarity_output === null ? null : results[model.familiarity_output].data[0];
+  return { logits: results[model.output].data, familiarity };
 }
 
 function reportFailure(id, error) {

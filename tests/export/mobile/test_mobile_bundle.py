@@ -18,7 +18,7 @@ from export.mobile.bundle import ANY_SIZE_FILE, MANIFEST, OVERFLOW_NOTE, build_m
 from export.mobile.bundle_check import LABELS, BundleAnswer, BundleModel
 from finetune.data.dataset import read_split
 from runtime import FlowerClassifier, FlowerError
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.model_file import DEFAULT_MODEL, Cuts
 from runtime.photos.open_photo import open_photo
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
 
@@ -32,7 +32,8 @@ def app(make_once: Callable[..., Path]) -> Path:
     """A folder with a tiny model, ``tiny.onnx``, and its bundle, ``app``. Tests must not change it."""
 
     def build(folder: Path) -> None:
-        model = save_tiny_model(folder / "tiny.onnx", with_familiarity=True, threshold=0.5, familiarity={"scale": 1.0})
+        cuts = {"threshold": 0.5, "familiarity_threshold": 0.25, "strict": Cuts(0.75, 0.5)}
+        model = save_tiny_model(folder / "tiny.onnx", with_familiarity=True, familiarity={"scale": 1.0}, **cuts)
         assert make_bundle(model, folder / "app") == 0
 
     return make_once("app", build)
@@ -61,7 +62,12 @@ def test_manifest_describes_all_files(app: Path) -> None:
         assert (len(content), hashlib.sha256(content).hexdigest()) == (entry["bytes"], entry["sha256"])
     assert manifest["model"]["sha256"] == hashlib.sha256((app / "tiny.onnx").read_bytes()).hexdigest()
     assert (manifest["classes"], manifest["temperature"], manifest["threshold"]) == (3, 1.0, 0.5)
-    assert manifest["check"][ANY_SIZE_FILE]["photographs"] is None
+    assert (manifest["familiarity_threshold"], manifest["familiarity"]) == (0.25, {"scale": 1.0})
+    assert manifest["strict"] == {"probability": 0.75, "familiarity": 0.5}
+    assert manifest["verdicts"] == ["name", "between", "unfamiliar"]
+    check = manifest["check"][ANY_SIZE_FILE]
+    assert check["photographs"] is None
+    assert check["worst_familiarity_difference"] < 0.01
 
 
 def test_manifest_has_the_inputs_and_outputs(app: Path) -> None:
@@ -93,7 +99,10 @@ def test_bundle_of_a_file_without_familiarity(tmp_path: Path) -> None:
     build_mobile_bundle(save_tiny_model(tmp_path / "tiny.onnx", threshold=1.0), tmp_path / "app", None)
     answer = BundleModel(tmp_path / "app" / ANY_SIZE_FILE)(RED_PHOTO)
     assert (answer.verdict, answer.uncertain, answer.familiarity) == ("between", True, None)
-    assert "`familiarity`" not in (tmp_path / "app" / "README.md").read_text()
+    readme = (tmp_path / "app" / "README.md").read_text()
+    assert "output `familiarity` |" not in readme
+    assert "Not sure: " in readme
+    assert "Between" not in readme
 
 
 def test_readme_describes_this_bundle(app: Path) -> None:
@@ -106,6 +115,8 @@ def test_readme_describes_this_bundle(app: Path) -> None:
         for side in ("inputs", "outputs"):
             for value in files[file][side]:
                 assert f'"{value["name"]}"' in readme or f"`{value['name']}`" in readme
+    assert "2: `familiarity` is below 0.25; 1: otherwise, the first probability is below 0.5; 0: neither" in readme
+    assert readme.count('"Between " + ') == readme.count('"Not like any flower it knows"\n') == 2  # Kotlin and Swift
     # The model has every output that the snippets use.
     used = set(re.findall(r'result(?:\.get\(|\[)"(\w+)"', readme))
     assert used == {"names", "probabilities", "verdict"}
@@ -144,6 +155,21 @@ def test_bundle_with_other_answers_is_not_written(
     build_mobile_bundle(model, tmp_path / "app", split)
     check = json.loads((tmp_path / "app" / MANIFEST).read_text())["check"][ANY_SIZE_FILE]
     assert (check["images"], check["same_top1_as_flower_infer"]) == (12, 100)
+
+
+def test_bundle_with_other_verdicts_is_not_written(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = read_split(dataset, "test")
+    model = tmp_path / "tiny.onnx"
+    model.write_bytes(tiny_model(replace(INFO, classes=split.classes), classes=4, familiarity=True).SerializeToString())
+    classify = BundleModel.__call__
+    monkeypatch.setattr(
+        BundleModel, "__call__", lambda self, photo: replace(classify(self, photo), verdict="unfamiliar")
+    )
+    with pytest.raises(ExportError, match=r"the same verdict as flower-infer on 0\.00% of 12 photographs"):
+        build_mobile_bundle(model, tmp_path / "app", split)
+    assert not (tmp_path / "app").exists()
 
 
 def _reverse(answer: BundleAnswer) -> BundleAnswer:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 MAX_THREADS = min(4, os.cpu_count() or 1)
-RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (90, 99, 90)
+RED, BLUE, GREY, DARK = (255, 0, 0), (0, 0, 255), (90, 99, 90), (20, 25, 20)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,8 @@ def test_answer_is_the_runtimes_with_and_without_a_network(new_page: FlowerPage,
         assert len(shown.labels) == 5
         assert abs(int(shown.shares[0].strip("<% ")) - 100 * expected.best.probability) < 3
         assert shown.milliseconds > 0
-    assert online.headline.lower() == expected.best.label
+    assert online.verdict == expected.verdict
+    assert (online.headline.lower() == expected.best.label) == (expected.verdict == "name")
     assert new_page.console_errors == []
     # The page requested its own files and nothing else.
     assert len(new_page.requests) > 20
@@ -108,17 +109,21 @@ def test_twenty_photographs_get_the_runtimes_answers(new_page: FlowerPage, real_
     classifier = FlowerClassifier(device="cpu")
     with run_server(real_site) as server:
         new_page.open(server.address)
-        same = [new_page.classify(path).labels[0] == classifier.predict(path).best.label for path in photos]
-    assert sum(same) >= 19
+        pairs = [(new_page.classify(path), classifier.predict(path)) for path in photos]
+    assert sum(shown.labels[0] == expected.best.label for shown, expected in pairs) >= 19
+    assert sum(shown.verdict == expected.verdict for shown, expected in pairs) >= 19
 
 
-def test_uncertain_answer_is_marked_and_class_names_are_text(page: FlowerPage, tmp_path: Path) -> None:
+def test_verdicts_are_in_words_and_class_names_are_text(page: FlowerPage, tmp_path: Path) -> None:
     certain = page.classify(save_plain_photo(tmp_path / "red.png", RED))
-    assert certain.headline == "Red"
+    assert (certain.verdict, certain.headline) == ("name", "Red")
     assert "Perhaps no flower" not in page.page.inner_text("#verdict")
-    uncertain = page.classify(save_plain_photo(tmp_path / "grey.png", GREY))
-    assert uncertain.headline == "Not sure"
+    unfamiliar = page.classify(save_plain_photo(tmp_path / "dark.png", DARK))
+    assert (unfamiliar.verdict, unfamiliar.headline) == ("unfamiliar", "Not like any flower it knows")
     assert "Perhaps no flower" in page.page.inner_text("#verdict")
+    uncertain = page.classify(save_plain_photo(tmp_path / "grey.png", GREY))
+    assert (uncertain.verdict, uncertain.headline) == ("between", f"Between {HOSTILE_NAME} and red")
+    assert "near each other" in page.page.inner_text("#verdict")
     assert uncertain.labels == (HOSTILE_NAME, "red", "blue")
     assert page.page.locator("#candidates img").count() == 0
     # Softmax with the temperature: the tiny model's logits are the means of the colours divided by 25.
