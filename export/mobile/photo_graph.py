@@ -85,9 +85,10 @@ def _add_answer(nodes: NodeBuilder, info: ModelInfo, *, has_familiarity: bool) -
     )
     nodes.add("Gather", nodes.names(info.classes), INDICES, output=NAMES, axis=0)
     best = nodes.add("Slice", PROBABILITIES, nodes.integers(0), nodes.integers(1))
-    name, between, unfamiliar = (nodes.constant(np.array([code])) for code in range(len(VERDICTS)))
+    name, between = (nodes.constant(np.array([VERDICTS.index(verdict)])) for verdict in ("name", "between"))
     code = nodes.add("Where", nodes.add("Less", best, nodes.floats(_round_up(info.threshold))), between, name)
     if has_familiarity:
+        unfamiliar = nodes.constant(np.array([VERDICTS.index("unfamiliar")]))
         strange = nodes.add("Less", FAMILIARITY, nodes.floats(_round_up(info.familiarity_threshold)))
         code = nodes.add("Where", strange, unfamiliar, code)
     # uint8, because the Objective-C interface of onnxruntime has no bool.

@@ -56,24 +56,31 @@ def check_bundle(folder: Path) -> Session:
 
 
 def check_same_network(model: Path, bundled: Session) -> None:
-    """Check that two networks give the same logits for two images of noise, which use their whole range.
+    """Check that two networks give the same outputs for two images of noise, which use the whole range of the logits.
 
     Args:
         model: the model file that the bundle was made from.
         bundled: the bundle's model.
 
     Raises:
-        BundleError: a logit differs by more than `MAX_ROUNDING_DIFFERENCE`.
+        BundleError: a logit or a familiarity differs by more than `MAX_ROUNDING_DIFFERENCE`, relative to the standard
+            deviation of the logits and to 1, or one of the networks has no familiarity.
     """
     size = bundled.info.preprocessing.size
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
-    expected = OrtReference(model).run(images).logits
-    worst = float(np.abs(expected - bundled.logits(images)).max())
-    if worst > MAX_ROUNDING_DIFFERENCE * float(expected.std()):
-        raise BundleError(
-            f"{model}: the conversion to ORT format changes its logits (by up to {worst:.3g}); "
-            "export the model again with the installed onnxruntime"
-        )
+    expected, found = OrtReference(model).run(images), bundled.run(images)
+    compared = [("logits", expected.logits, found.logits, float(expected.logits.std()))]
+    if expected.familiarity is not None and found.familiarity is not None:
+        compared.append((FAMILIARITY, expected.familiarity, found.familiarity, 1.0))
+    elif expected.familiarity is not found.familiarity:
+        raise BundleError(f"{model}: the conversion to ORT format changes its outputs; make the bundle again")
+    for name, reference, values, scale in compared:
+        worst = float(np.abs(reference - values).max())
+        if worst > MAX_ROUNDING_DIFFERENCE * scale:
+            raise BundleError(
+                f"{model}: the conversion to ORT format changes its {name} (by up to {worst:.3g}); "
+                "export the model again with the installed onnxruntime"
+            )
 
 
 def unpack_file(folder: Path, entry: dict[str, Any]) -> bytes:
@@ -98,7 +105,10 @@ def unpack_file(folder: Path, entry: dict[str, Any]) -> bytes:
 
 
 def _open_described_model(folder: Path, description: dict[str, Any], model: bytes) -> Session:
-    """Open the model and compare its metadata with the page's description of it."""
+    """Open the model and compare its metadata with the page's description of it.
+
+    A bundle that was made before version 0.3 describes no familiarity, and its model has none.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, description["files"]["model"]["file"]).with_suffix("")
         path.write_bytes(model)
@@ -112,6 +122,7 @@ def _open_described_model(folder: Path, description: dict[str, Any], model: byte
         "familiarity_threshold": info.familiarity_threshold,
         "familiarity_output": FAMILIARITY if session.has_familiarity else None,
     }
-    if {key: description[key] for key in expected} != expected:
+    described = {"familiarity_threshold": 0.0, "familiarity_output": None, **description}
+    if {key: described[key] for key in expected} != expected:
         raise BundleError(f"{folder / MODEL_JSON}: differs from the metadata of the model file; make the bundle again")
     return session

@@ -1,5 +1,7 @@
 // From the network's outputs to the answer that the page shows; the same calculation as in runtime/answer.py.
 
+import { texts } from "./texts.js";
+
 /**
  * Rank the classes by their probability: softmax of the logits divided by the model's temperature.
  *
@@ -27,4 +29,23 @@ function findVerdict(probability, familiarity, { threshold, familiarity_threshol
     return "unfamiliar";
   }
   return probability < threshold ? "between" : "name";
+}
+
+/**
+ * Put an answer of `rankClasses` into words.
+ *
+ * @returns {{headline: string, advice: string}} what the photo shows, and what to do if that is no name
+ */
+export function describeAnswer({ candidates: [best, second], verdict, familiarity }) {
+  if (verdict === "name") {
+    return { headline: best.label, advice: "" };
+  }
+  if (verdict === "unfamiliar") {
+    return { headline: texts.unfamiliar, advice: texts.unfamiliarAdvice };
+  }
+  // Without the familiarity, a low probability can also mean that the photo shows no flower.
+  if (familiarity === null || second === undefined) {
+    return { headline: texts.notSure, advice: texts.notSureAdvice };
+  }
+  return { headline: texts.between(best.label, second.label), advice: texts.betweenAdvice };
 }

@@ -1,5 +1,6 @@
 // The page: takes a photo and shows the classifier's answer.
 
+import { describeAnswer } from "./answer.js";
 import { Classifier, missingFeatures } from "./classifier.js";
 import { PhotoError, rejectHugePhoto } from "./photo.js";
 import { fillTexts, language, texts } from "./texts.js";
@@ -145,10 +146,11 @@ async function showOffline(kept) {
   }
 }
 
-function showAnswer({ candidates, verdict, familiarity, milliseconds }) {
-  const [words, advice] = describeVerdict(verdict, candidates, familiarity);
+function showAnswer({ milliseconds, ...answer }) {
+  const { candidates, verdict } = answer;
+  const { headline, advice } = describeAnswer(answer);
   const heading = document.createElement("h2");
-  heading.textContent = words;
+  heading.textContent = headline;
   const shown = [heading];
   if (advice) {
     const note = document.createElement("p");
@@ -163,21 +165,6 @@ function showAnswer({ candidates, verdict, familiarity, milliseconds }) {
   document.body.dataset.milliseconds = milliseconds;
   document.body.dataset.verdict = verdict;
   document.body.dataset.state = "answered";
-}
-
-/** Return the heading of an answer, and the advice below it, if there is one. */
-function describeVerdict(verdict, [best, second], familiarity) {
-  if (verdict === "name") {
-    return [best.label, ""];
-  }
-  if (verdict === "unfamiliar") {
-    return [texts.unfamiliar, texts.unfamiliarAdvice];
-  }
-  // Without the familiarity, a low probability can also mean that the photo shows no flower.
-  if (familiarity === null || second === undefined) {
-    return [texts.notSure, texts.notSureAdvice];
-  }
-  return [texts.between(best.label, second.label), texts.betweenAdvice];
 }
 
 // Class names come from a model file, which is not trusted: they are inserted as text, never as markup.
@@ -218,6 +205,7 @@ function clearAnswer() {
     element("timing").textContent = "";
   }
   delete document.body.dataset.milliseconds;
+  delete document.body.dataset.verdict;
 }
 
 function setStatus(text) {

@@ -65,8 +65,8 @@ async function classify(id, file) {
 async function run(session, model, pixels) {
   const size = model.preprocessing.size;
   const results = await session.run({ [model.input]: new ort.Tensor("uint8", pixels, [1, size, size, 3]) });
-  const familiarity = model.familiarity_output === null ? null : results[model.familiarity_output].data[0];
-  return { logits: results[model.output].data, familiarity };
+  const second = model.familiarity_output; // Null if the model file was made before version 0.3.
+  return { logits: results[model.output].data, familiarity: second ? results[second].data[0] : null };
 }
 
 function reportFailure(id, error) {

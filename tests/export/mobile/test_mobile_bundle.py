@@ -92,7 +92,8 @@ def test_bundle_needs_no_other_file(app: Path) -> None:
     assert answer.names[0] == (app / "app" / LABELS).read_text().splitlines()[0]
     assert answer.probabilities == pytest.approx([prediction.probability for prediction in expected], abs=1e-5)
     assert not answer.uncertain
-    assert (answer.verdict, answer.familiarity) == ("name", pytest.approx(expected.familiarity))
+    assert answer.verdict == "name"
+    assert answer.familiarity == pytest.approx(expected.familiarity)
 
 
 def test_bundle_of_a_file_without_familiarity(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -152,7 +153,7 @@ def test_probability_equal_to_the_threshold_is_certain() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_verdict_and_familiarity_are_the_runtimes(threshold: float, tmp_path: Path) -> None:
-    changes = {"threshold": threshold, "familiarity_threshold": 0.6, "temperature": 5.0}
+    changes: dict[str, Any] = {"threshold": threshold, "familiarity_threshold": 0.6, "temperature": 5.0}
     path = save_tiny_model(tmp_path / "tiny.onnx", with_familiarity=True, **changes)
     info = replace(INFO, **changes)
     classifier = FlowerClassifier(path, device="cpu")

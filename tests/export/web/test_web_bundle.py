@@ -7,6 +7,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ def test_model_json_describes_the_model(site: Path) -> None:
     assert description["classes"] == list(CLASSES)
     assert description["preprocessing"] == INFO.preprocessing.to_dict()
     assert (description["temperature"], description["threshold"]) == (4.0, 0.8)
+    assert (description["familiarity_output"], description["familiarity_threshold"]) == ("familiarity", 0.3)
     for entry in description["files"].values():
         packed = (site / entry["file"]).read_bytes()
         assert len(packed) == entry["bytes"]
@@ -164,12 +166,27 @@ def test_description_that_differs_from_the_model_is_detected(site: Path, tmp_pat
     folder = tmp_path / "site"
     shutil.copytree(site, folder)
     description = json.loads((folder / "model.json").read_text())
-    changed = json.dumps({**description, "threshold": 0.9})
-    (folder / "model.json").write_text(changed)
-    old, new = read_manifest(site)["model.json"], hashlib.sha256(changed.encode()).hexdigest()
+    for change in ({"threshold": 0.9}, {"familiarity_threshold": 0.9}, {"familiarity_output": None}):
+        _write_description(folder, {**description, **change})
+        with pytest.raises(BundleError, match="differs from the metadata of the model file"):
+            check_bundle(folder)
+
+
+def _write_description(folder: Path, description: dict[str, Any]) -> None:
+    """Replace ``model.json`` in the bundle in ``folder``, and its digest."""
+    content = json.dumps(description).encode()
+    (folder / "model.json").write_bytes(content)
+    old, new = read_manifest(folder)["model.json"], hashlib.sha256(content).hexdigest()
     (folder / NAME).write_text((folder / NAME).read_text().replace(old, new))
-    with pytest.raises(BundleError, match="differs from the metadata of the model file"):
-        check_bundle(folder)
+
+
+def test_bundle_that_was_made_before_the_familiarity_is_complete(small_engine: None, tmp_path: Path) -> None:
+    folder = build_tiny_site(tmp_path / "site", threshold=0.7)
+    description = json.loads((folder / "model.json").read_text())
+    assert description.pop("familiarity_output") is None
+    assert description.pop("familiarity_threshold") == 0
+    _write_description(folder, description)
+    assert check_bundle(folder).info.threshold == 0.7
 
 
 def test_bundle_replaces_a_bundle_and_no_other_folder(site: Path, small_engine: None, tmp_path: Path) -> None:
@@ -222,15 +239,16 @@ def test_conversion_that_changes_the_metadata_is_rejected(
     assert not (tmp_path / "site").exists()
 
 
-def test_conversion_that_changes_the_logits_is_rejected(
-    small_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("constant", "output"), [("weights", "logits"), ("part", "familiarity")])
+def test_conversion_that_changes_an_output_is_rejected(
+    constant: str, output: str, small_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = save_tiny_model(tmp_path / "a.onnx")
-    changed = tiny_model()
-    (weights,) = (tensor for tensor in changed.graph.initializer if tensor.name == "weights")
-    weights.CopyFrom(numpy_helper.from_array(np.roll(numpy_helper.to_array(weights), 1, axis=1), "weights"))
+    model = save_tiny_model(tmp_path / "a.onnx", with_familiarity=True)
+    changed = tiny_model(familiarity=True)
+    (tensor,) = (tensor for tensor in changed.graph.initializer if tensor.name == constant)
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(0.5), constant))
     _convert_to(changed.SerializeToString(), monkeypatch)
-    with pytest.raises(BundleError, match="changes its logits"):
+    with pytest.raises(BundleError, match=f"changes its {output}"):
         build_web_bundle(model, tmp_path / "site")
     assert not (tmp_path / "site").exists()
 

@@ -131,6 +131,15 @@ def test_verdicts_are_in_words_and_class_names_are_text(page: FlowerPage, tmp_pa
     assert [int(share.strip("%")) for share in uncertain.shares] == np.round(100 * weights / weights.sum()).tolist()
 
 
+def test_model_without_familiarity_is_not_sure(new_page: FlowerPage, tmp_path: Path) -> None:
+    site = build_tiny_site(tmp_path / "site", web_archive(), temperature=4.0, threshold=0.8)
+    with run_server(site) as server:
+        new_page.open(server.address)
+        answer = new_page.classify(save_plain_photo(tmp_path / "dark.png", DARK))
+    assert (answer.verdict, answer.headline) == ("between", "Not sure")
+    assert "Perhaps no flower" in new_page.page.inner_text("#verdict")
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"\xff\xd8\xff\xe0 half a JPEG", b"<svg></svg>"])
 def test_unreadable_photo_is_reported_and_the_next_one_is_answered(
     content: bytes, page: FlowerPage, tmp_path: Path
@@ -194,7 +203,7 @@ def test_language_without_texts_gets_english(browser: "Browser", site: Path) -> 
 
 def test_controls_are_large_enough_and_within_reach_of_a_thumb(page: FlowerPage, tmp_path: Path) -> None:
     tab = page.page
-    for colour in (RED, GREY):
+    for colour in (RED, GREY, DARK):
         page.classify(save_plain_photo(tmp_path / "photo.png", colour))
         assert tab.evaluate("document.documentElement.scrollWidth") == 360
         for target in (".button", "a"):

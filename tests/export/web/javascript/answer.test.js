@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { rankClasses } from "../../../../export/web/page/answer.js";
+import { describeAnswer, rankClasses } from "../../../../export/web/page/answer.js";
+import { texts } from "../../../../export/web/page/texts.js";
 
 const model = { classes: ["red", "green", "blue"], temperature: 2, threshold: 0.5 };
 
@@ -45,4 +46,17 @@ test("a model without familiarity finds nothing unfamiliar", () => {
   assert.equal(rankClasses([0, 0], null, { ...even, threshold: 0.5 }).verdict, "name");
   const answer = rankClasses([0, 0], null, { ...even, threshold: 0.51 });
   assert.deepEqual([answer.verdict, answer.familiarity], ["between", null]);
+});
+
+test("an answer in words is a name, two names, or not like any flower", () => {
+  const candidates = [{ label: "rose" }, { label: "fern" }, { label: "iris" }];
+  const words = (verdict, familiarity, shown = candidates) => {
+    const { headline, advice } = describeAnswer({ candidates: shown, verdict, familiarity });
+    return [headline, advice];
+  };
+  assert.deepEqual(words("name", 0.5), ["rose", ""]);
+  assert.deepEqual(words("between", 0.5), ["Between rose and fern", texts.betweenAdvice]);
+  assert.deepEqual(words("unfamiliar", 0.1), ["Not like any flower it knows", texts.unfamiliarAdvice]);
+  assert.deepEqual(words("between", null), ["Not sure", texts.notSureAdvice]);
+  assert.deepEqual(words("between", 0.5, [{ label: "rose" }]), ["Not sure", texts.notSureAdvice]);
 });

@@ -69,7 +69,7 @@ test("index.html has no other words, except those without JavaScript", () => {
 });
 
 test("every text is used", () => {
-  const scripts = ["app.js", "classifier.js", "photo.js", "worker.js"];
+  const scripts = ["answer.js", "app.js", "classifier.js", "photo.js", "worker.js"];
   const code = scripts.map((name) => readFileSync(new URL(name, page), "utf8")).join("\n");
   for (const key of Object.keys(textsIn("en"))) {
     const isUsed = code.includes(`texts.${key}`) || new RegExp(`data-text[a-z-]*="${key}"`).test(html);
