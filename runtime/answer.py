@@ -1,5 +1,6 @@
 """The answer for one photo: its most probable classes, and whether the best one is a name to rely on."""
 
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -8,12 +9,16 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from runtime.errors import FlowerError, ModelError
-from runtime.inference.model_file import Cuts, ModelInfo
+from runtime.inference.model_file import ModelInfo
 from runtime.inference.session import Outputs
 
+SMALLEST_SHARE = 0.05
+"""If only some names can occur and they have together less than this probability, the photo shows none of them."""
 Verdict = Literal["name", "between", "unfamiliar"]
 """``name``: the best class is the answer. ``between``: a flower, but two classes are near each other.
-``unfamiliar``: the photo is not like any flower that the model knows."""
+``unfamiliar``: the photo is not like any flower that the model knows, or not like any of those that can occur."""
+SHOWN = 5
+"""Most unknown names in a message."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class Answer(Sequence[Prediction]):
     predictions: tuple[Prediction, ...]
     verdict: Verdict
     familiarity: float | None = None
-    """0 to 1: how much the photo is like the training photographs of the most probable class. About 0.5 for a typical
-    new photograph of a known flower. None if the model file has no familiarity."""
+    """0 to 1: how much the photo is like the training photographs of the class with the largest logit. About 0.5 for a
+    typical new photograph of a known flower. None if the model file has no familiarity."""
     second: Prediction | None = None
     """The second most probable class, also if only one was asked for. None if there is only one class."""
 
@@ -74,7 +79,8 @@ class AnswerRule:
         min_probability: the probability below which an answer is no name, 0 to 1; None for the model's threshold.
         strict: use the model's strict cuts: fewer names, and fewer wrong ones.
         only: the names that can occur; None for all. The probabilities of these names add up to 1, and no other name
-            is an answer. Upper and lower case are the same.
+            is an answer. If they had less than `SMALLEST_SHARE` among all names, the verdict is ``unfamiliar``. Upper
+            and lower case are the same.
 
     Raises:
         FlowerError: ``min_probability`` is outside 0 to 1, or ``only`` has no name or one that the model does not know.
@@ -90,11 +96,14 @@ class AnswerRule:
         only: Collection[str] | None = None,
     ) -> None:
         if strict and info.strict is None:
-            raise ModelError("the model file has no strict cuts; export it again, or give the smallest probability")
+            raise ModelError(
+                "the model file has no strict cuts, because it was made before version 0.3; use --min-probability P "
+                "instead, or export it again"
+            )
         if min_probability is not None and not 0 <= min_probability <= 1:
             raise FlowerError(f"the smallest probability must be 0 to 1, not {min_probability}")
         self.info = info
-        self.cuts = Cuts(info.threshold, info.familiarity_threshold)
+        self.cuts = info.cuts
         if strict and info.strict is not None:
             self.cuts = info.strict
         if min_probability is not None:
@@ -120,7 +129,14 @@ class AnswerRule:
         """Return an answer with the ``top`` most probable classes for each photo of a batch."""
         rows = self.probabilities(outputs.logits)
         familiarity = [None] * len(rows) if outputs.familiarity is None else outputs.familiarity.tolist()
-        return [self._answer(row, familiar, top) for row, familiar in zip(rows, familiarity, strict=True)]
+        answers = [self._answer(row, familiar, top) for row, familiar in zip(rows, familiarity, strict=True)]
+        if self._excluded is None:
+            return answers
+        shares = softmax(outputs.logits / np.float32(self.info.temperature))[:, ~self._excluded].sum(axis=1)
+        return [
+            replace(answer, verdict="unfamiliar") if share < SMALLEST_SHARE else answer
+            for answer, share in zip(answers, shares, strict=True)
+        ]
 
     def _answer(self, probabilities: np.ndarray, familiarity: float | None, top: int) -> Answer:
         # Of equal probabilities, the class with the lower index comes first.
@@ -164,14 +180,23 @@ def _excluded(classes: Sequence[str], only: Collection[str]) -> np.ndarray:
     """Return which classes are not in ``only``: bool, shape (classes,)."""
     if isinstance(only, str):
         raise FlowerError("only takes several names; put a single one into a list")
-    positions = {label.casefold(): index for index, label in enumerate(classes)}
-    excluded = np.ones(len(classes), bool)
-    for name in only:
-        if name.casefold() not in positions:
-            near = get_close_matches(name.casefold(), positions, n=1)
-            hint = f"; do you mean {classes[positions[near[0]]]!r}?" if near else ""
-            raise FlowerError(f"{name!r} is no name that the model knows{hint}")
-        excluded[positions[name.casefold()]] = False
-    if excluded.all():
-        raise FlowerError("there is no name among those that can occur; give at least one")
-    return excluded
+    if not all(isinstance(name, str) for name in only):
+        raise FlowerError("only takes names, which are text")
+    wanted = {_comparable(name) for name in only}
+    positions = {_comparable(label): index for index, label in enumerate(classes)}
+    unknown = [name for name in only if _comparable(name) not in positions]
+    if unknown:
+        hints = [get_close_matches(_comparable(name), positions, n=1) for name in unknown[:SHOWN]]
+        shown = ", ".join(
+            repr(name) + (f" (do you mean {classes[positions[near[0]]]!r}?)" if near else "")
+            for name, near in zip(unknown, hints, strict=False)
+        )
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        raise FlowerError(f"no names that the model knows: {shown}{more}; flower-infer --info --json lists all names")
+    if not wanted:
+        raise FlowerError("the list of names that can occur is empty; give at least one")
+    return np.array([_comparable(label) not in wanted for label in classes])
+
+
+def _comparable(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -52,11 +52,11 @@ def fit_cuts(outputs: Outputs, temperature: float, share: float = SHARE_NAMED) -
         temperature: of the model.
         share: 0 to 1.
     """
-    excluded = 1 - share if outputs.familiarity is None else (1 - share) / 2
-    probability = float(np.quantile(best_probabilities(outputs, temperature), excluded, method="lower"))
+    best = best_probabilities(outputs, temperature)
     if outputs.familiarity is None:
-        return Cuts(probability)
-    return Cuts(probability, float(np.quantile(outputs.familiarity, excluded, method="lower")))
+        return Cuts(float(np.quantile(best, 1 - share, method="lower")))
+    excluded = (1 - share) / 2
+    return Cuts(*(float(np.quantile(values, excluded, method="lower")) for values in (best, outputs.familiarity)))
 
 
 def named(outputs: Outputs, temperature: float, cuts: Cuts) -> np.ndarray:
@@ -71,17 +71,23 @@ def verdicts(outputs: Outputs, temperature: float, cuts: Cuts) -> np.ndarray:
     return text if outputs.familiarity is None else np.where(outputs.familiarity < cuts.familiarity, "unfamiliar", text)
 
 
-def expected_share(count_named: int, photographs: int) -> NamedShare:
+def expected_share(count_named: int, photographs: int, *, cuts: int) -> NamedShare:
     """Return what share of new photographs gets a name, if the cuts were fitted so that ``count_named`` of them do.
 
-    The cuts are values of the photographs themselves. So the share of new photographs above a cut has a beta
+    The cuts are values of the photographs themselves. So the share of new photographs above one cut has a beta
     distribution, whatever the distribution of the values is (Wilks, "Determination of Sample Sizes for Setting
-    Tolerance Limits", 1941). It holds for one cut; for two it is a close approximation.
+    Tolerance Limits", 1941). Each further cut excludes one more block between two neighbouring values (Tukey,
+    "Nonparametric Estimation II", 1947).
+
+    Args:
+        count_named: photographs of the fit that reach all cuts.
+        photographs: number of photographs of the fit.
+        cuts: number of cuts, 1 or 2.
     """
     # Imported here, because scipy takes long to import.
     from scipy.stats import beta
 
-    distribution = beta(count_named, photographs - count_named + 1)
+    distribution = beta(max(count_named - cuts + 1, 0.5), photographs - count_named + cuts)
     low, high = distribution.ppf([0.025, 0.975])
     return NamedShare(float(distribution.mean()), float(low), float(high), photographs)
 

@@ -6,10 +6,13 @@ from pathlib import Path
 from export.errors import ExportError
 from export.files.output_files import write_together
 from export.graph.onnx_files import model_file_bytes, read_onnx
+from runtime.inference.model_file import Cuts
 from runtime.inference.session import Session
 
 EXPECTATIONS = ("expected_named", "interval", "photographs")
 """What a model file records of its own cuts and what does not hold for others."""
+OF_VERDICTS = ("named", "named_right", "same_verdict_as_fp32")
+"""Likewise, for each split."""
 
 
 def check_confidence_values(
@@ -63,12 +66,24 @@ def update_metadata(
     if familiarity_threshold is not None and not session.has_familiarity:
         raise ExportError(f"{model}: has no familiarity; export it again")
     info = session.info
+    new = Cuts(
+        info.threshold if threshold is None else threshold,
+        info.familiarity_threshold if familiarity_threshold is None else familiarity_threshold,
+    )
     changed = replace(
         info,
         temperature=info.temperature if temperature is None else temperature,
-        threshold=info.threshold if threshold is None else threshold,
-        familiarity_threshold=info.familiarity_threshold if familiarity_threshold is None else familiarity_threshold,
+        threshold=new.probability,
+        familiarity_threshold=new.familiarity,
+        # Strict cuts are never lower than the others.
+        strict=info.strict
+        and Cuts(max(info.strict.probability, new.probability), max(info.strict.familiarity, new.familiarity)),
         familiarity={key: value for key, value in info.familiarity.items() if key not in EXPECTATIONS},
+        evaluation={
+            split: {key: value for key, value in figures.items() if key not in OF_VERDICTS}
+            for split, figures in info.evaluation.items()
+            if isinstance(figures, dict)
+        },
     )
     write_together(output, {model.name: model_file_bytes(read_onnx(model), changed)})
     return output / model.name

@@ -16,9 +16,12 @@ from export.stages.quantize import QuantizationOptions, quantize_variants
 from export.stages.write import ExportedModel, write
 from export.targets import PRECISIONS, TARGETS
 from export.verification.accuracy_guard import advise
+from runtime.inference.model_file import ModelInfo
 from runtime.inference.session import Session
 
 EVALUATION_SPLITS = ("test", "train")
+LARGEST_SCALE = 1e12
+"""Of a familiarity that is taken from another file, which is not trusted."""
 
 
 def export_checkpoint(
@@ -82,7 +85,7 @@ def export_checkpoint(
     if not 0 <= max_drop <= 100:
         raise ExportError(f"--max-drop {max_drop}: must be 0 to 100 points")
     check_confidence_values(temperature, threshold)
-    twin = None if confidence_of is None else Session(confidence_of, device="cpu").info
+    twin = None if confidence_of is None else _read_twin(Path(confidence_of))
     given = GivenConfidence(temperature, threshold, twin)
     options = QuantizationOptions(target, quantize, calibration_method, search, qat_epochs, max_drop)
 
@@ -93,8 +96,12 @@ def export_checkpoint(
         evaluate=evaluate,
         evaluation_images=evaluation_images,
     )
-    if twin is not None and twin.classes != inputs.checkpoint.classes:
-        raise ExportError(f"{confidence_of}: has other classes than the checkpoint; give a file of the same classes")
+    if twin is not None:
+        for name in ("classes", "preprocessing", "architecture"):
+            if getattr(twin, name) != getattr(inputs.checkpoint, name):
+                raise ExportError(
+                    f"{confidence_of}: its {name} differs from the checkpoint's; give one of the same recipe"
+                )
     network = build_float_network(inputs, report)
     distance = fit_familiarity(inputs, network, twin, report)
     variants = quantize_variants(inputs, network, distance, options, report)
@@ -105,6 +112,16 @@ def export_checkpoint(
     finished = finish(measured, inputs, given)
     report_named_share(finished, report)
     return write(finished, Path(checkpoint).parent if output is None else Path(output))
+
+
+def _read_twin(path: Path) -> ModelInfo:
+    """Read the metadata of a file for ``confidence_of``, and check that it has what is taken from it."""
+    info = Session(path, device="cpu").info
+    scale = info.familiarity.get("scale")
+    # A bool is an int in Python, but no scale.
+    if not isinstance(scale, int | float) or isinstance(scale, bool) or not 0 < scale <= LARGEST_SCALE:
+        raise ExportError(f"{path}: has no familiarity; export it again with this version")
+    return info
 
 
 def _check_choices(**choices: tuple[str | None, tuple[str | None, ...]]) -> None:

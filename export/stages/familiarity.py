@@ -7,7 +7,6 @@ import numpy as np
 from tqdm import tqdm
 
 from export.confidence.class_distance import ClassDistance, fit_class_distance
-from export.errors import ExportError
 from export.graph.byte_input import with_byte_input
 from export.graph.familiarity_output import with_features
 from export.graph.networks import OnnxNetwork
@@ -29,11 +28,9 @@ def fit_familiarity(
     Args:
         inputs: of the export.
         network: the float graph.
-        twin: the metadata of a model file of the same recipe that was trained without the calibration photographs.
+        twin: the metadata of a model file of the same recipe that was trained without the calibration photographs; it
+            has a familiarity.
         report: receives a line.
-
-    Raises:
-        ExportError: ``twin`` has no familiarity.
     """
     with_both = OnnxNetwork(with_features(with_byte_input(network.core)))
     training = inputs.training
@@ -43,10 +40,7 @@ def fit_familiarity(
     if twin is None:
         features, logits = _run(with_both, inputs.calibration, inputs)
         return replace(distance, scale=max(1e-6, float(np.median(distance.distances(features, logits.argmax(axis=1))))))
-    scale = twin.familiarity.get("scale")
-    if not isinstance(scale, int | float) or not 0 < scale < np.inf:
-        raise ExportError("the file of --confidence-of has no familiarity; export it again with this version")
-    return replace(distance, scale=float(scale))
+    return replace(distance, scale=float(twin.familiarity["scale"]))
 
 
 def _run(network: OnnxNetwork, split: Split, inputs: ExportInputs) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from export.confidence.cuts import SHARE_NAMED_STRICT, expected_share, fit_cuts, named
 from export.confidence.temperature import fit_temperature
+from export.files.model_metadata import EXPECTATIONS
 from export.graph.onnx_files import model_file_bytes
 from export.stages.load import ExportInputs
 from export.stages.measure import MeasuredVariants, SplitMeasurement, measure_split
@@ -74,22 +75,27 @@ def _with_confidence(variant: ExportVariant, on_calibration: SplitMeasurement, g
     info, outputs = variant.info, on_calibration.outputs[variant.name]
     if given.twin is not None:
         temperature = given.twin.temperature
-        cuts = Cuts(given.twin.threshold, given.twin.familiarity_threshold)
+        cuts = given.twin.cuts
         strict: Cuts | None = given.twin.strict
         share: dict[str, Any] = given.twin.familiarity
     else:
         temperature = given.temperature or fit_temperature(outputs.logits, on_calibration.split.labels)
         cuts = fit_cuts(outputs, temperature)
         strict = fit_cuts(outputs, temperature, SHARE_NAMED_STRICT)
+        number = 1 if outputs.familiarity is None else 2
         count = int(named(outputs, temperature, cuts).sum())
-        share = expected_share(count, len(on_calibration.split)).to_metadata()
+        share = expected_share(count, len(on_calibration.split), cuts=number).to_metadata()
         share["fitted_on"] = on_calibration.split.name
+    if given.temperature is not None or given.threshold is not None:
+        # The share belongs to the fitted values.
+        share = {key: value for key, value in share.items() if key not in EXPECTATIONS}
+    threshold = cuts.probability if given.threshold is None else given.threshold
     return replace(
         info,
         temperature=given.temperature or temperature,
-        threshold=cuts.probability if given.threshold is None else given.threshold,
+        threshold=threshold,
         familiarity_threshold=cuts.familiarity,
-        strict=strict,
+        strict=strict and Cuts(max(strict.probability, threshold), strict.familiarity),
         familiarity=share | info.familiarity,
     )
 

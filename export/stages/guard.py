@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from export.confidence.cuts import ENOUGH_PHOTOGRAPHS
 from export.errors import ExportError
+from export.files.model_metadata import EXPECTATIONS
 from export.quantization.sensitivity import NOISE_IMAGES, signal_to_noise
 from export.stages.finish import FinishedModel, GivenConfidence
 from export.stages.float_network import FloatNetwork
@@ -75,6 +76,8 @@ def report_named_share(finished: Sequence[FinishedModel], report: Callable[[str]
     """Report what share of new photographs is expected to get a name, and whether too few photographs say so."""
     for model in finished:
         share = model.info.familiarity
+        if not all(key in share for key in EXPECTATIONS):
+            continue
         low, high = share["interval"]
         line = (
             f"{model.name:8} {share['expected_named']:.1f} % ({low:.1f} to {high:.1f}) of new photographs of the known "

@@ -16,7 +16,7 @@ from export.stages.quantize import ExportVariant
 from export.verification.evaluation import compare_with_fp32, run_split, summary
 from finetune.data.split import Split
 from runtime.files.atomic import write_bytes
-from runtime.inference.model_file import Cuts, ModelInfo
+from runtime.inference.model_file import ModelInfo
 from runtime.inference.session import Outputs, Session
 
 
@@ -36,7 +36,7 @@ class SplitMeasurement:
             verdicts(
                 self.outputs[variant],
                 infos[variant].temperature,
-                Cuts(infos[variant].threshold, infos[variant].familiarity_threshold),
+                infos[variant].cuts,
             )
             for variant in (name, "fp32")
         )

@@ -11,7 +11,7 @@ from export.verification.comparison import Comparison, divergence
 from finetune.accuracy import mean_per_class, top_k
 from finetune.data.photo_batches import photo_batches
 from finetune.data.split import Split
-from runtime.inference.model_file import Cuts, ModelInfo
+from runtime.inference.model_file import ModelInfo
 from runtime.inference.session import Outputs
 from runtime.photos.preprocessing import Preprocessing
 
@@ -66,7 +66,7 @@ def named_figures(outputs: Outputs, info: ModelInfo, split: Split) -> dict[str, 
     ``named`` is the share of photographs that get a name. ``named_right`` is the share of these names that are right,
     or None if there are none.
     """
-    has_name = named(outputs, info.temperature, Cuts(info.threshold, info.familiarity_threshold))
+    has_name = named(outputs, info.temperature, info.cuts)
     right = (outputs.logits.argmax(axis=1) == split.labels)[has_name]
     return {
         "named": round(100 * float(has_name.mean()), 2),

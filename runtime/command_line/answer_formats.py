@@ -38,7 +38,7 @@ def as_table(name: str, answer: Answer, class_count: int) -> str:
     Args:
         name: of the photo.
         answer: for the photo.
-        class_count: number of classes of the model.
+        class_count: number of classes that can occur.
     """
     labels = [printable(prediction.label) for prediction in answer.predictions]
     width = max(map(len, labels))
@@ -59,7 +59,8 @@ def verdict_sentence(answer: Answer, class_count: int) -> str:
         class_count: number of classes of the model.
     """
     if answer.verdict == "unfamiliar":
-        return f"not like any of the {class_count} flowers that this model knows; nearest:"
+        how = "" if answer.familiarity is None else f" (familiarity {answer.familiarity:.2f})"
+        return f"not like any of the {class_count} flowers that this model knows{how}; nearest:"
     if answer.second is None:
         return "not sure"
     names = f"between {printable(answer.best.label)} and {printable(answer.second.label)}"

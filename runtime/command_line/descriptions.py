@@ -34,8 +34,11 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
             else "none: this file cannot tell what is no flower; export it again",
         ),
     ]
+    if (strict := info.strict) is not None:
+        rows.append(("strict", f"from {strict.probability:.1%}, and from a familiarity of {strict.familiarity:.3f}"))
     share, interval = info.familiarity.get("expected_named"), info.familiarity.get("interval")
-    if isinstance(interval, list) and len(interval) == 2:
+    of_these_cuts = classifier.cuts == info.cuts
+    if of_these_cuts and isinstance(interval, list) and len(interval) == 2:
         expected = f"{share} % ({interval[0]} to {interval[1]}) of new photographs of these flowers get a name"
         rows.append(("expected", expected))
     for split, figures in info.evaluation.items():

@@ -16,7 +16,7 @@ def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-probability",
         type=_probability,
         metavar="P",
-        help="an answer below this probability is no name, 0 to 1 (default: the model's threshold)",
+        help="smallest probability of a name, 0 to 1 (default: the model's; also in the place of the strict one)",
     )
     answers.add_argument(
         "--strict", action="store_true", help="the model's strict cuts: fewer names, and fewer wrong ones"
@@ -24,7 +24,8 @@ def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
     answers.add_argument(
         "--only",
         metavar="FILE",
-        help="a text file with the names that can occur here, one a line; no other name is an answer",
+        help="a text file with the names that can occur here, one a line (--info --json lists all); other flowers get "
+        "one of these names, or none if they are too different",
     )
 
 
@@ -32,7 +33,7 @@ def read_names(path: str) -> list[str]:
     """Read a file with one name a line. Empty lines and lines that begin with ``#`` are left out.
 
     Raises:
-        FlowerError: the file cannot be read, is no text, or is too large.
+        FlowerError: the file cannot be read, is no text, is too large, or has no names.
     """
     try:
         with Path(path).open("rb") as file:
@@ -43,8 +44,11 @@ def read_names(path: str) -> list[str]:
     except OSError as error:
         raise FlowerError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise FlowerError(f"{path}: not a text file in UTF-8; write one name a line") from None
-    return [line for line in lines if line and not line.startswith("#")]
+        raise FlowerError(f"{path}: not a text file in UTF-8; save it as UTF-8, one name a line") from None
+    names = [line for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise FlowerError(f"{path}: no names in this file; write one name a line")
+    return names
 
 
 def _probability(text: str) -> float:

@@ -26,8 +26,10 @@ INPUT, OUTPUT = "image", "logits"
 """The names of the network's input and first output."""
 FAMILIARITY = "familiarity"
 """The name of the second output, which files of older versions lack."""
-FORMAT = 1
-"""The version of the metadata. A change that old readers cannot understand increases it."""
+FORMAT = 2
+"""The version of the file. A change that old readers cannot understand increases it. Format 1, of files that were made
+before version 0.3, has no familiarity; it is read as well."""
+READABLE_FORMATS = (1, 2)
 PREFIX = "flower_edge."
 """The beginning of every key of the metadata."""
 MAX_BYTES = 1024**3
@@ -82,6 +84,11 @@ class ModelInfo:
     versions: dict[str, str] = field(default_factory=dict)
     """The versions of the tools that made the file."""
 
+    @property
+    def cuts(self) -> Cuts:
+        """The smallest probability and familiarity of a name."""
+        return Cuts(self.threshold, self.familiarity_threshold)
+
     def to_metadata(self) -> dict[str, str]:
         """Return the metadata as ONNX stores it: string keys and JSON values."""
         values = {
@@ -120,7 +127,7 @@ class ModelInfo:
             }
         except (ValueError, RecursionError):
             raise ModelError(f"{name}: its metadata is damaged; export it again") from None
-        if values["format"] != FORMAT:
+        if values["format"] not in READABLE_FORMATS or isinstance(values["format"], bool):
             raise ModelError(
                 f"{name}: format {values['format']!r} is not {FORMAT}; export it again or update flower-edge"
             )
@@ -137,17 +144,13 @@ class ModelInfo:
         temperature = values.get("temperature", 1.0)
         if not (isinstance(temperature, int | float) and 0.01 <= temperature <= 100):
             raise ModelError(f"{name}: its metadata holds an invalid temperature; export it again")
-        strict = values.get("strict")
-        cuts = strict if isinstance(strict, dict) else {}
-        thresholds = [
-            values.get("threshold", 0.0),
-            values.get("familiarity_threshold", 0.0),
-            cuts.get("probability", 0.0),
-            cuts.get("familiarity", 0.0),
-        ]
-        if not all(isinstance(value, int | float) and 0 <= value <= 1 for value in thresholds):
+        cuts = _read_cuts(values.get("threshold", 0.0), values.get("familiarity_threshold", 0.0))
+        strict, valid_strict = values.get("strict"), True
+        if isinstance(strict, dict):
+            strict = _read_cuts(strict.get("probability"), strict.get("familiarity"))
+            valid_strict = strict is not None
+        if cuts is None or not valid_strict or not isinstance(strict, Cuts | None):
             raise ModelError(f"{name}: its metadata holds an invalid threshold; export it again")
-        threshold, familiarity_threshold, *strict_values = map(float, thresholds)
         records = {key: values.get(key) for key in ("familiarity", "evaluation", "calibration", "training", "versions")}
         return cls(
             classes=tuple(classes),
@@ -155,11 +158,19 @@ class ModelInfo:
             architecture=str(values.get("architecture", "")),
             precision=str(values.get("precision", "")),
             temperature=float(temperature),
-            threshold=threshold,
-            familiarity_threshold=familiarity_threshold,
-            strict=Cuts(*strict_values) if cuts else None,
+            threshold=cuts.probability,
+            familiarity_threshold=cuts.familiarity,
+            strict=strict,
             **{key: value if isinstance(value, dict) else {} for key, value in records.items()},
         )
+
+
+def _read_cuts(probability: object, familiarity: object) -> Cuts | None:
+    """Return cuts from values of the metadata, or None if one is no number from 0 to 1."""
+    numbers = [value for value in (probability, familiarity) if type(value) in (int, float)]
+    if len(numbers) != 2 or not all(0 <= number <= 1 for number in numbers):  # type: ignore[operator]
+        return None
+    return Cuts(*(float(number) for number in numbers))  # type: ignore[arg-type]
 
 
 def check_model_file(path: Path) -> None:

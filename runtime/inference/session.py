@@ -148,7 +148,12 @@ class Session:
             raise ModelError(f"{self.path}: the model failed while running ({_first_line(error)})") from None
         if not all(np.isfinite(result).all() for result in results):
             raise ModelError(f"{self.path}: the model gives numbers that are not finite; export it again")
-        return Outputs(results[0], results[1] if self.has_familiarity else None)
+        logits, familiarity = results[0], results[1] if self.has_familiarity else None
+        if logits.shape != (len(images), len(self.info.classes)) or (
+            familiarity is not None and (familiarity.shape != (len(images),) or familiarity.min() < 0)
+        ):
+            raise ModelError(f"{self.path}: the model's outputs do not have the right shapes; export it again")
+        return Outputs(logits, familiarity)
 
 
 def _first_line(error: Exception) -> str:

@@ -58,22 +58,29 @@ def test_verdicts_of_an_export_are_those_of_the_runtime() -> None:
 
 
 def test_the_expected_share_has_an_honest_interval() -> None:
-    share = expected_share(969, 1020)
+    share = expected_share(969, 1020, cuts=1)
     assert 0.93 < share.low < share.expected < 0.95 < share.high < 0.97
-    few = expected_share(10, 10)
+    few = expected_share(10, 10, cuts=1)
     assert few.expected == pytest.approx(10 / 11)
     assert few.low < 0.75
 
 
-def test_new_photographs_pass_as_often_as_promised() -> None:
-    random = np.random.default_rng(2)
+@pytest.mark.parametrize("photographs", [20, 60, 200])
+@pytest.mark.parametrize("cuts", [1, 2])
+def test_new_photographs_pass_as_often_as_promised(photographs: int, cuts: int) -> None:
+    random = np.random.default_rng(photographs)
+
+    def draw(count: int) -> Outputs:
+        return Outputs(random.normal(size=(count, 3)).astype(np.float32), random.random(count, np.float32))
+
     covered = 0
     for _ in range(200):
-        values = random.normal(size=(100, 3)).astype(np.float32)
-        cuts = fit_cuts(Outputs(values, None), 1.0)
-        share = expected_share(int(named(Outputs(values, None), 1.0, cuts).sum()), 100)
-        many = Outputs(random.normal(size=(4000, 3)).astype(np.float32), None)
-        covered += share.low <= named(many, 1.0, cuts).mean() <= share.high
+        fitted, new = draw(photographs), draw(2000)
+        if cuts == 1:
+            fitted, new = (Outputs(outputs.logits, None) for outputs in (fitted, new))
+        limits = fit_cuts(fitted, 1.0)
+        share = expected_share(int(named(fitted, 1.0, limits).sum()), photographs, cuts=cuts)
+        covered += share.low <= named(new, 1.0, limits).mean() <= share.high
     assert covered >= 180  # of a 95 % interval, 190 are expected
 
 

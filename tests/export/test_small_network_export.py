@@ -24,9 +24,11 @@ from finetune.data.oxford import CLASSES
 from finetune.data.split import Split
 from finetune.network.checkpoint import Checkpoint, save_checkpoint
 from runtime import FlowerClassifier
+from runtime.inference.session import Outputs
 from runtime.photos.preprocessing import Preprocessing
 from tests.export.small_networks import BLOCK_LAYERS, SIZE, block_network
 from tests.samples.drawn_flowers import draw_dataset
+from tests.samples.tiny_model import INFO, tiny_model
 
 FP32, INT8 = "flowers-resnet50-fp32.onnx", "flowers-resnet50-int8.onnx"
 ANY_DROP = ("--max-drop", "100")
@@ -89,8 +91,9 @@ def test_search_reports_and_records_all_candidates(
     assert measured["agreement_with_fp32"] == pytest.approx(chosen["agreement"])
     assert main(["check", str(tmp_path / "out" / INT8), "--data", str(data)]) == 0
     output = capsys.readouterr().out
-    assert output.count("ok ") == output.count("\n") == 9
+    assert output.count("ok ") == output.count("\n") == 11
     assert output.count("same top-1 as FP32") == 2
+    assert output.count("recorded named") == 2
 
 
 def test_layers_are_ranked_if_the_goal_is_not_reached(
@@ -192,8 +195,8 @@ def test_a_graph_that_differs_from_pytorch_is_not_written(
         def __init__(self, checkpoint: Checkpoint) -> None:
             pass
 
-        def logits(self, pixels: np.ndarray) -> np.ndarray:
-            return np.full((len(pixels), 5), np.nan)
+        def run(self, pixels: np.ndarray) -> Outputs:
+            return Outputs(np.full((len(pixels), 5), np.nan), None)
 
     monkeypatch.setattr(float_network, "TorchNetwork", NanNetwork)
     assert main([*arguments, "--quantize", "none"]) == 1
@@ -231,3 +234,41 @@ def test_guard_limits_agreement_and_divergence_on_photographs_that_were_trained_
             changed.check(0.5, advise(searched=True, fine_tuned=False))
     replace(same, agreement=98.9, divergence=0.03, trained_on=False).check(0.5, "")
     assert advise(searched=True, fine_tuned=False) == "--qat 1"
+
+
+def test_confidence_of_another_file(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, *ANY_DROP]) == 0
+    twin = tmp_path / "twin" / INT8
+    (tmp_path / "out").rename(tmp_path / "twin")
+    assert main([*arguments, *ANY_DROP, "--confidence-of", str(twin)]) == 0
+    ours, theirs = (FlowerClassifier(path).info for path in (tmp_path / "out" / FP32, twin))
+    assert (ours.temperature, ours.cuts, ours.strict) == (theirs.temperature, theirs.cuts, theirs.strict)
+    assert ours.familiarity == theirs.familiarity
+    # A file whose cuts were changed has no expected share any more, and no figures of its verdicts.
+    assert main(["metadata", str(twin), "--threshold", "0.9"]) == 0
+    changed = FlowerClassifier(twin).info
+    assert changed.strict is not None
+    assert changed.strict.probability >= 0.9
+    assert not {"named", "same_verdict_as_fp32"} & set(changed.evaluation["test"])
+    capsys.readouterr()
+    assert main([*arguments, *ANY_DROP, "--confidence-of", str(twin)]) == 0
+    assert "are expected to get a name" not in capsys.readouterr().out
+    assert FlowerClassifier(tmp_path / "out" / FP32).info.threshold == 0.9
+
+
+def test_confidence_of_an_unsuitable_file_is_rejected(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    familiarity = {"scale": 1.0}
+    for changes, message in (
+        ({}, "has no familiarity"),
+        ({"familiarity": {"scale": 10**400}}, "has no familiarity"),
+        ({"familiarity": familiarity}, "its classes differs"),
+        ({"familiarity": familiarity, "classes": CLASSES[:5]}, "its preprocessing differs"),
+    ):
+        path = tmp_path / "other.onnx"
+        info = replace(INFO, **changes)
+        path.write_bytes(tiny_model(info, classes=len(info.classes)).SerializeToString())
+        assert main([*arguments, "--confidence-of", str(path)]) == 1
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()

@@ -114,7 +114,12 @@ def test_only_some_names_can_occur(tmp_path: Path) -> None:
     assert answer[0].probability / answer[1].probability == pytest.approx(everything[1] / everything[2], rel=1e-4)
     alone = FlowerClassifier(model, only=["blue"]).predict(RED)
     assert (alone.best.label, alone.best.probability, alone.second) == ("blue", 1.0, None)
-    for names, message in ((["bleu"], "do you mean 'blue'"), ([], "no name"), ("blue", "list")):
+    # Red alone has nearly all the probability, so a red photo shows none of the names that can occur.
+    assert FlowerClassifier(model).predict(RED).verdict == "name"
+    assert answer.verdict == "unfamiliar"
+    warm = save_tiny_model(tmp_path / "warm.onnx", with_familiarity=True, temperature=10.0)
+    assert FlowerClassifier(warm, only=["blue", "green"]).predict(RED).verdict == "name"
+    for names, message in ((["bleu"], "do you mean 'blue'"), ([], "empty"), ("blue", "list")):
         with pytest.raises(FlowerError, match=message):
             FlowerClassifier(model, only=names)
 
@@ -181,6 +186,10 @@ def with_metadata(**values: object) -> bytes:
         (lambda path: tiny_model(size=8).SerializeToString(), "does not match"),
         (lambda path: tiny_model(classes=2).SerializeToString(), "does not match"),
         (lambda path: with_metadata(format=99), "format"),
+        (lambda path: with_metadata(familiarity_threshold=2), "threshold"),
+        (lambda path: with_metadata(threshold=True), "threshold"),
+        (lambda path: with_metadata(strict={"probability": 0.9}), "threshold"),
+        (lambda path: with_metadata(strict=[0.5, 0.5]), "threshold"),
         (lambda path: with_metadata(classes=[]), "class names"),
         (lambda path: with_metadata(classes=[1, 2, 3]), "class names"),
         (lambda path: with_metadata(preprocessing=None), "preprocessing"),
@@ -188,7 +197,7 @@ def with_metadata(**values: object) -> bytes:
         (lambda path: with_metadata(temperature=0), "temperature"),
         (lambda path: with_metadata(threshold=1.5), "threshold"),
     ],
-    ids=range(17),
+    ids=range(21),
 )
 def test_invalid_model_file_is_refused_with_a_message(make, words: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "model.onnx"

@@ -73,7 +73,11 @@ def test_only_the_names_in_a_file(model: str, red: Path, tmp_path: Path, capsys:
     names.write_text("# what grows here\n\nBlue\n green \n", encoding="utf-8-sig")
     assert main(["--model", model, "--json", "--only", str(names), str(red)]) == 0
     assert [p["label"] for p in json.loads(capsys.readouterr().out)["predictions"]] == ["green", "blue"]
-    for content, message in ((b"bleu\n", "do you mean 'blue'"), (b"\xff\xfe\x00", "UTF-8"), (b"", "at least one")):
+    for content, message in (
+        (b"bleu\n", "do you mean 'blue'"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"# nothing", "no names in this file"),
+    ):
         names.write_bytes(content)
         assert main(["--model", model, "--only", str(names), str(red)]) == 2
         assert message in capsys.readouterr().err

@@ -32,7 +32,7 @@ def naming_rules(info: ModelInfo, reference: Outputs) -> list[NamingRule]:
         reference: outputs for photographs of known flowers.
     """
     rules = []
-    own = {"shipped": Cuts(info.threshold, info.familiarity_threshold), "strict": info.strict}
+    own = {"shipped": info.cuts, "strict": info.strict}
     for name, cuts in own.items():
         if cuts is None:
             continue
