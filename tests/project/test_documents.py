@@ -120,6 +120,11 @@ def test_the_numbers_of_the_readme_are_the_reports() -> None:
     rows = [line for line in TEXTS["README.md"].splitlines() if line.startswith(("| ONNX", "| PyTorch"))]
     assert rows
     assert set(rows) <= set(report)
+    report = (ROOT / "benchmarks" / "report" / "unfamiliar.md").read_text(encoding="utf-8").splitlines()
+    kinds = ("| test photographs", "| known flowers", "| other flowers", "| no flowers")
+    rows = [line for line in TEXTS["README.md"].splitlines() if line.startswith(kinds)]
+    assert len(rows) > len(kinds)
+    assert set(rows) <= set(report)
 
 
 def test_the_numbers_of_training_are_the_reports() -> None:
