@@ -35,7 +35,7 @@ def change_metadata(path: Path, **values: Any) -> None:
 def test_an_exported_file_passes(exported: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(exported / INT8), "--data", str(dataset)]) == 0
     output = capsys.readouterr().out
-    assert output.count("ok ") == output.count("\n") == 9
+    assert output.count("ok ") == output.count("\n") == 11
     assert output.count("same top-1 as FP32") == output.count("mean per class") == 2
 
 

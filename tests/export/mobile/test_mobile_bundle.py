@@ -249,8 +249,10 @@ def test_bundle_of_the_default_model_is_int8_and_answers_like_flower_infer(real_
     assert made.checks[ANY_SIZE_FILE].agreement == 1
     operators = set(re.findall(r"[;,]([A-Z]\w+)", (made.folder / CONFIG).read_text()))
     assert {"QLinearConv", "QLinearAdd", "QGemm", "Resize"} <= operators
-    assert not operators & {"Conv", "FusedConv", "NhwcConv", "Gemm", "MatMul", "QuantizeLinear", "DequantizeLinear"}
-    assert max(made.sizes.values()) < DEFAULT_MODEL.stat().st_size
+    # MatMul and DequantizeLinear are those of the familiarity.
+    assert not operators & {"Conv", "FusedConv", "NhwcConv", "Gemm", "QuantizeLinear"}
+    # The directions of the familiarity are float32 in ORT format, and float16 in the model file.
+    assert max(made.sizes.values()) < 1.05 * DEFAULT_MODEL.stat().st_size
     model, classifier = BundleModel(made.folder / ANY_SIZE_FILE), FlowerClassifier(device="cpu")
     for path in split.head(5).paths:
         answer, expected = model(np.asarray(open_photo(path))), classifier.predict(path)
