@@ -18,8 +18,16 @@ def results_table(exported: "Sequence[ExportedModel]") -> str:
     rows = [("", *(model.info.precision.upper() for model in exported))]
     rows.append(("size", *(f"{model.size / 1e6:.1f} MB" for model in exported)))
     measured = [list(model.info.evaluation.values())[-1] for model in exported]
-    for key, title in (("top1", "top-1"), ("top5", "top-5"), ("mean_per_class", "mean per class")):
-        rows.append((title, *(f"{figures[key]:.2f} %" for figures in measured)))
+    for key, title in (
+        ("top1", "top-1"),
+        ("top5", "top-5"),
+        ("mean_per_class", "mean per class"),
+        ("named", "get a name"),
+        ("named_right", "right, of these"),
+    ):
+        # If no photograph gets a name, no share of them is right.
+        shares = [f"{figures[key]:.2f} %" if figures[key] is not None else "" for figures in measured]
+        rows.append((title, *shares))
     comparisons = [model.comparison for model in exported]
     if any(comparisons):
         for title, cells in (

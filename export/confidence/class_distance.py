@@ -9,7 +9,7 @@ With the features x of length 1, the mean m of the class with the largest logit,
 
     y = directions x,  distance = sum of precisions * (y - directions m)**2 + rest_precision * (1 - |y|**2)
 
-The last term stands for all other directions, in which the classes do not differ.
+The last term stands for all other directions. Up to K classes do not differ in them.
 
 The precisions come from the covariance within classes, shrunk towards an isotropic one, because few photographs
 determine it badly. With n photographs of c classes, the share of the isotropic covariance is features / (features + n -

@@ -14,9 +14,8 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
     """Return the metadata of the opened model file and the device that runs it."""
     info = classifier.info
     if as_json:
-        return json.dumps(
-            {"format": FORMAT, **asdict(info), "device": classifier.device, "threads": classifier.threads}
-        )
+        opened = {"device": classifier.device, "threads": classifier.threads}
+        return json.dumps({"format": FORMAT if classifier.has_familiarity else 1, **asdict(info), **opened})
     rule = info.preprocessing
     rows = [
         ("network", f"{info.architecture or 'unknown'}, {info.precision or 'unknown'}"),
