@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from runtime.errors import FlowerError, ModelError
-from runtime.inference.model_file import ModelInfo
+from runtime.inference.model_file import Cuts, ModelInfo
 from runtime.inference.session import Outputs
 
 SMALLEST_SHARE = 0.05
@@ -95,7 +95,8 @@ class AnswerRule:
         strict: bool = False,
         only: Collection[str] | None = None,
     ) -> None:
-        if strict and info.strict is None:
+        cuts = info.strict if strict else info.cuts
+        if cuts is None:
             raise ModelError(
                 "the model file has no strict cuts, because it was made before version 0.3; use --min-probability P "
                 "instead, or export it again"
@@ -103,11 +104,7 @@ class AnswerRule:
         if min_probability is not None and not 0 <= min_probability <= 1:
             raise FlowerError(f"the smallest probability must be 0 to 1, not {min_probability}")
         self.info = info
-        self.cuts = info.cuts
-        if strict and info.strict is not None:
-            self.cuts = info.strict
-        if min_probability is not None:
-            self.cuts = replace(self.cuts, probability=min_probability)
+        self.cuts = cuts if min_probability is None else replace(cuts, probability=min_probability)
         self._excluded = None if only is None else _excluded(info.classes, only)
         self._allowed = len(info.classes) if self._excluded is None else int((~self._excluded).sum())
 
@@ -128,27 +125,35 @@ class AnswerRule:
     def answers(self, outputs: Outputs, top: int) -> list[Answer]:
         """Return an answer with the ``top`` most probable classes for each photo of a batch."""
         rows = self.probabilities(outputs.logits)
+        verdicts = find_verdicts(rows.max(axis=1), outputs.familiarity, self.cuts)
+        if self._excluded is not None:
+            shares = softmax(outputs.logits / np.float32(self.info.temperature))[:, ~self._excluded].sum(axis=1)
+            verdicts[shares < SMALLEST_SHARE] = "unfamiliar"
         familiarity = [None] * len(rows) if outputs.familiarity is None else outputs.familiarity.tolist()
-        answers = [self._answer(row, familiar, top) for row, familiar in zip(rows, familiarity, strict=True)]
-        if self._excluded is None:
-            return answers
-        shares = softmax(outputs.logits / np.float32(self.info.temperature))[:, ~self._excluded].sum(axis=1)
         return [
-            replace(answer, verdict="unfamiliar") if share < SMALLEST_SHARE else answer
-            for answer, share in zip(answers, shares, strict=True)
+            self._answer(row, verdict, familiar, top)
+            for row, verdict, familiar in zip(rows, verdicts.tolist(), familiarity, strict=True)
         ]
 
-    def _answer(self, probabilities: np.ndarray, familiarity: float | None, top: int) -> Answer:
+    def _answer(self, probabilities: np.ndarray, verdict: Verdict, familiarity: float | None, top: int) -> Answer:
         # Of equal probabilities, the class with the lower index comes first.
         order = np.argsort(-probabilities, kind="stable")[: max(2, min(top, self._allowed))]
         ranked = [Prediction(self.info.classes[index], int(index), float(probabilities[index])) for index in order]
-        verdict: Verdict = "name"
-        if familiarity is not None and familiarity < self.cuts.familiarity:
-            verdict = "unfamiliar"
-        elif ranked[0].probability < self.cuts.probability:
-            verdict = "between"
         second = ranked[1] if self._allowed > 1 else None
         return Answer(tuple(ranked[: max(1, min(top, self._allowed))]), verdict, familiarity, second)
+
+
+def find_verdicts(probabilities: np.ndarray, familiarity: np.ndarray | None, cuts: Cuts) -> np.ndarray:
+    """Return the `Verdict` of each photo: str, shape (batch,).
+
+    Args:
+        probabilities: of the most probable class of each photo: float32, shape (batch,).
+        familiarity: float32, shape (batch,); None if the model file has none.
+        cuts: the smallest values of a name. They are compared in float64, because numpy would round them to float32.
+    """
+    strange = np.False_ if familiarity is None else familiarity.astype(np.float64) < cuts.familiarity
+    near = probabilities.astype(np.float64) < cuts.probability
+    return np.where(strange, "unfamiliar", np.where(near, "between", "name"))
 
 
 def answer_to_dict(photo: str, answer: Answer) -> dict[str, Any]:

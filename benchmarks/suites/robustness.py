@@ -13,7 +13,6 @@ from benchmarks.measurements.corruptions import CORRUPTIONS, corrupted_views
 from export.confidence.cuts import named
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
-from runtime.answer import AnswerRule
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
@@ -84,7 +83,7 @@ def _run_corrupted(session: Session, split: Split) -> list[Outputs]:
 
 def _row(session: Session, outputs: Outputs, split: Split) -> dict[str, Any]:
     right = outputs.logits.argmax(axis=1) == split.labels
-    has_name = named(outputs, session.info.temperature, AnswerRule(session.info).cuts)
+    has_name = named(outputs, session.info.temperature, session.info.cuts)
     names, right_names = int(has_name.sum()), int((has_name & right).sum())
     return {
         "top1": float(right.mean()),

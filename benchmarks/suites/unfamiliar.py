@@ -22,6 +22,7 @@ from benchmarks.measurements.unfamiliar.verdict_shares import (
     wrong_answers,
 )
 from export.confidence.temperature import BINS, expected_calibration_error
+from export.stages.load import training_splits
 from export.verification.evaluation import run_split
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
@@ -150,8 +151,7 @@ def _run(session: Session, split: Split) -> Outputs:
 
 def _was_trained_on_validation(info: ModelInfo) -> bool:
     provenance = info.training.get("provenance")
-    names = str(provenance.get("train_split", "")) if isinstance(provenance, dict) else ""
-    return "val" in names.split("+")
+    return isinstance(provenance, dict) and "val" in training_splits(provenance)
 
 
 def _rules(session: Session, options: argparse.Namespace, on_test: Outputs) -> tuple[list[NamingRule], str | None]:

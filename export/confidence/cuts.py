@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.answer import softmax
+from runtime.answer import find_verdicts, softmax
 from runtime.inference.model_file import Cuts
 from runtime.inference.session import Outputs
 
@@ -61,14 +61,13 @@ def fit_cuts(outputs: Outputs, temperature: float, share: float = SHARE_NAMED) -
 
 def named(outputs: Outputs, temperature: float, cuts: Cuts) -> np.ndarray:
     """Return which photographs get a name: bool, shape (images,)."""
-    reached: np.ndarray = best_probabilities(outputs, temperature) >= cuts.probability
-    return reached if outputs.familiarity is None else reached & (outputs.familiarity >= cuts.familiarity)
+    has_name: np.ndarray = verdicts(outputs, temperature, cuts) == "name"
+    return has_name
 
 
 def verdicts(outputs: Outputs, temperature: float, cuts: Cuts) -> np.ndarray:
-    """Return the verdict of each photograph as `runtime.answer.AnswerRule` gives it: str, shape (images,)."""
-    text = np.where(named(outputs, temperature, cuts), "name", "between")
-    return text if outputs.familiarity is None else np.where(outputs.familiarity < cuts.familiarity, "unfamiliar", text)
+    """Return the verdict of each photograph: str, shape (images,)."""
+    return find_verdicts(best_probabilities(outputs, temperature), outputs.familiarity, cuts)
 
 
 def expected_share(count_named: int, photographs: int, *, cuts: int) -> NamedShare:

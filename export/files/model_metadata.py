@@ -6,7 +6,7 @@ from pathlib import Path
 from export.errors import ExportError
 from export.files.output_files import write_together
 from export.graph.onnx_files import model_file_bytes, read_onnx
-from runtime.inference.model_file import Cuts
+from runtime.inference.model_file import Cuts, ModelInfo
 from runtime.inference.session import Session
 
 EXPECTATIONS = ("expected_named", "interval", "photographs")
@@ -29,6 +29,45 @@ def check_confidence_values(
         raise ExportError(f"--threshold {threshold}: must be 0 to 1")
     if familiarity_threshold is not None and not 0 <= familiarity_threshold <= 1:
         raise ExportError(f"--familiarity-threshold {familiarity_threshold}: must be 0 to 1")
+
+
+def with_confidence_values(
+    info: ModelInfo,
+    *,
+    temperature: float | None = None,
+    threshold: float | None = None,
+    familiarity_threshold: float | None = None,
+) -> ModelInfo:
+    """Return metadata with other values, and without what was measured or expected with the old ones.
+
+    The strict cuts are raised if they are lower than the new ones.
+
+    Args:
+        info: the metadata; returned as it is if all values are None.
+        temperature: None keeps the old one, as for the others.
+        threshold: the smallest probability of a name.
+        familiarity_threshold: the smallest familiarity of a name.
+    """
+    if temperature is None and threshold is None and familiarity_threshold is None:
+        return info
+    new = Cuts(
+        info.threshold if threshold is None else threshold,
+        info.familiarity_threshold if familiarity_threshold is None else familiarity_threshold,
+    )
+    return replace(
+        info,
+        temperature=info.temperature if temperature is None else temperature,
+        threshold=new.probability,
+        familiarity_threshold=new.familiarity,
+        strict=info.strict
+        and Cuts(max(info.strict.probability, new.probability), max(info.strict.familiarity, new.familiarity)),
+        familiarity={key: value for key, value in info.familiarity.items() if key not in EXPECTATIONS},
+        evaluation={
+            split: {key: value for key, value in figures.items() if key not in OF_VERDICTS}
+            for split, figures in info.evaluation.items()
+            if isinstance(figures, dict)
+        },
+    )
 
 
 def update_metadata(
@@ -65,25 +104,8 @@ def update_metadata(
     session = Session(model, device="cpu")
     if familiarity_threshold is not None and not session.has_familiarity:
         raise ExportError(f"{model}: has no familiarity; export it again")
-    info = session.info
-    new = Cuts(
-        info.threshold if threshold is None else threshold,
-        info.familiarity_threshold if familiarity_threshold is None else familiarity_threshold,
-    )
-    changed = replace(
-        info,
-        temperature=info.temperature if temperature is None else temperature,
-        threshold=new.probability,
-        familiarity_threshold=new.familiarity,
-        # Strict cuts are never lower than the others.
-        strict=info.strict
-        and Cuts(max(info.strict.probability, new.probability), max(info.strict.familiarity, new.familiarity)),
-        familiarity={key: value for key, value in info.familiarity.items() if key not in EXPECTATIONS},
-        evaluation={
-            split: {key: value for key, value in figures.items() if key not in OF_VERDICTS}
-            for split, figures in info.evaluation.items()
-            if isinstance(figures, dict)
-        },
+    changed = with_confidence_values(
+        session.info, temperature=temperature, threshold=threshold, familiarity_threshold=familiarity_threshold
     )
     write_together(output, {model.name: model_file_bytes(read_onnx(model), changed)})
     return output / model.name

@@ -25,11 +25,8 @@ def with_familiarity(model: onnx.ModelProto, distance: ClassDistance) -> onnx.Mo
     Raises:
         ExportError: the graph has no head.
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    graph = result.graph
     nodes = NodeBuilder(FAMILIARITY)
-    features = nodes.add("Cast", _head_input(graph), to=TensorProto.FLOAT)
+    features = nodes.add("Cast", _head_input(model.graph), to=TensorProto.FLOAT)
     length = nodes.add("Sqrt", nodes.add("ReduceSumSquare", features, nodes.integers(1), keepdims=1))
     unit = nodes.add("Div", features, nodes.add("Max", length, nodes.floats(SMALLEST_LENGTH)))
     # Stored as float16. onnxruntime converts it once, when it opens the model.
@@ -44,12 +41,8 @@ def with_familiarity(model: onnx.ModelProto, distance: ClassDistance) -> onnx.Mo
     rest = nodes.add("Mul", nodes.add("Sub", nodes.floats(1), covered), nodes.floats(distance.rest_precision))
     exponent = nodes.add("Mul", nodes.add("Add", within, rest), nodes.floats(-math.log(2) / distance.scale))
     nodes.add("Exp", exponent, output=FAMILIARITY)
-    graph.node.extend(nodes.nodes)
-    graph.initializer.extend(nodes.initializers)
-    batch = graph.input[0].type.tensor_type.shape.dim[0]
-    shape = [batch.dim_param or batch.dim_value or "batch"]
-    graph.output.append(helper.make_tensor_value_info(FAMILIARITY, TensorProto.FLOAT, shape))
-    return result
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0]
+    return _with_output(model, nodes, FAMILIARITY, [batch.dim_param or batch.dim_value or "batch"])
 
 
 def with_features(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -58,13 +51,20 @@ def with_features(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         ExportError: the graph has no head.
     """
+    nodes = NodeBuilder(FEATURES)
+    nodes.add("Cast", _head_input(model.graph), output=FEATURES, to=TensorProto.FLOAT)
+    return _with_output(model, nodes, FEATURES, None)
+
+
+def _with_output(
+    model: onnx.ModelProto, nodes: NodeBuilder, name: str, shape: list[str | int] | None
+) -> onnx.ModelProto:
+    """Return a copy of ``model`` with the nodes and a float32 output that they compute."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    graph = result.graph
-    nodes = NodeBuilder(FEATURES)
-    nodes.add("Cast", _head_input(graph), output=FEATURES, to=TensorProto.FLOAT)
-    graph.node.extend(nodes.nodes)
-    graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, None))
+    result.graph.node.extend(nodes.nodes)
+    result.graph.initializer.extend(nodes.initializers)
+    result.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     return result
 
 

@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from tqdm import tqdm
 
 from export.confidence.class_distance import ClassDistance, fit_class_distance
 from export.graph.byte_input import with_byte_input
 from export.graph.familiarity_output import with_features
 from export.graph.networks import OnnxNetwork
 from export.stages.float_network import FloatNetwork
-from export.stages.load import BATCH, ExportInputs
-from finetune.data.photo_batches import photo_batches
+from export.stages.load import ExportInputs
+from export.verification.evaluation import batches_with_progress
 from finetune.data.split import Split
 from runtime.inference.model_file import ModelInfo
 
@@ -46,10 +45,8 @@ def fit_familiarity(
 def _run(network: OnnxNetwork, split: Split, inputs: ExportInputs) -> tuple[np.ndarray, np.ndarray]:
     """Return the features and the logits of all photographs of a split."""
     features, logits = [], []
-    with tqdm(total=len(split), desc=f"features, {split.name}", unit="img", disable=None) as bar:
-        for images in photo_batches(split.paths, inputs.checkpoint.preprocessing, BATCH):
-            batch_features, batch_logits = network.features(images)
-            features.append(batch_features)
-            logits.append(batch_logits)
-            bar.update(len(images))
+    for images in batches_with_progress(split, inputs.checkpoint.preprocessing, "features"):
+        batch_features, batch_logits = network.features(images)
+        features.append(batch_features)
+        logits.append(batch_logits)
     return np.concatenate(features), np.concatenate(logits)

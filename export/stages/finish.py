@@ -6,7 +6,7 @@ from typing import Any
 
 from export.confidence.cuts import SHARE_NAMED_STRICT, expected_share, fit_cuts, named
 from export.confidence.temperature import fit_temperature
-from export.files.model_metadata import EXPECTATIONS
+from export.files.model_metadata import with_confidence_values
 from export.graph.onnx_files import model_file_bytes
 from export.stages.load import ExportInputs
 from export.stages.measure import MeasuredVariants, SplitMeasurement, measure_split
@@ -86,18 +86,15 @@ def _with_confidence(variant: ExportVariant, on_calibration: SplitMeasurement, g
         count = int(named(outputs, temperature, cuts).sum())
         share = expected_share(count, len(on_calibration.split), cuts=number).to_metadata()
         share["fitted_on"] = on_calibration.split.name
-    if given.temperature is not None or given.threshold is not None:
-        # The share belongs to the fitted values.
-        share = {key: value for key, value in share.items() if key not in EXPECTATIONS}
-    threshold = cuts.probability if given.threshold is None else given.threshold
-    return replace(
+    fitted = replace(
         info,
-        temperature=given.temperature or temperature,
-        threshold=threshold,
+        temperature=temperature,
+        threshold=cuts.probability,
         familiarity_threshold=cuts.familiarity,
-        strict=strict and Cuts(max(strict.probability, threshold), strict.familiarity),
+        strict=strict,
         familiarity=share | info.familiarity,
     )
+    return with_confidence_values(fitted, temperature=given.temperature, threshold=given.threshold)
 
 
 def _with_figures(infos: Mapping[str, ModelInfo], measurement: SplitMeasurement) -> dict[str, ModelInfo]:

@@ -1,8 +1,9 @@
 """Stage 1: read the checkpoint and the splits, and check that they belong together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class ExportInputs:
 
     def was_trained_on(self, split: Split) -> bool:
         """Return whether the network was trained with the labels of ``split``."""
-        return split.name in _training_splits(self.checkpoint)
+        return split.name in training_splits(self.checkpoint.provenance)
 
     def calibration_batches(self) -> Iterator[np.ndarray]:
         """Decode the calibration photographs: uint8, shape (up to 16, size, size, 3)."""
@@ -76,10 +77,11 @@ def load(
             f"{checkpoint_file}: has {len(checkpoint.classes)} classes ({checkpoint.classes[0]}, …), the data set has "
             f"{len(calibration.classes)} ({calibration.classes[0]}, …); give the data it was trained on"
         )
-    training = join_splits([read_split(data, name) for name in _training_splits(checkpoint)])
+    training = join_splits([read_split(data, name) for name in training_splits(checkpoint.provenance)])
     return ExportInputs(checkpoint_file, checkpoint, calibration, evaluation, training)
 
 
-def _training_splits(checkpoint: Checkpoint) -> list[str]:
-    names = str(checkpoint.provenance.get("train_split", "train")).split("+")
+def training_splits(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the names of the splits that a network was trained on, as its provenance records them."""
+    names = str(provenance.get("train_split", "train")).split("+")
     return [name for name in SPLITS if name in names] or ["train"]

@@ -1,6 +1,6 @@
 """Running networks on a split of photographs, and the figures that a model file records for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +25,20 @@ class Network(Protocol):
         """uint8, shape (batch, size, size, 3), to logits and, if the network has it, familiarity."""
 
 
+def batches_with_progress(split: Split, preprocessing: Preprocessing, title: str) -> Iterator[np.ndarray]:
+    """Yield the photographs of ``split`` in order, uint8, shape (up to 16, size, size, 3), with a progress bar.
+
+    Args:
+        split: the photographs.
+        preprocessing: of the network.
+        title: what is done with them, for the bar.
+    """
+    with tqdm(total=len(split), desc=f"{title}, {split.name}", unit="img", disable=None) as bar:
+        for images in photo_batches(split.paths, preprocessing, BATCH):
+            yield images
+            bar.update(len(images))
+
+
 def run_split(networks: Mapping[str, Network], split: Split, preprocessing: Preprocessing) -> dict[str, Outputs]:
     """Run each network on every photograph of ``split``.
 
@@ -34,11 +48,9 @@ def run_split(networks: Mapping[str, Network], split: Split, preprocessing: Prep
         Name of the network → its outputs for all photographs.
     """
     parts: dict[str, list[Outputs]] = {name: [] for name in networks}
-    with tqdm(total=len(split), desc=f"accuracy, {split.name}", unit="img", disable=None) as bar:
-        for images in photo_batches(split.paths, preprocessing, BATCH):
-            for name, network in networks.items():
-                parts[name].append(network.run(images))
-            bar.update(len(images))
+    for images in batches_with_progress(split, preprocessing, "accuracy"):
+        for name, network in networks.items():
+            parts[name].append(network.run(images))
     return {name: _join(part) for name, part in parts.items()}
 
 

@@ -144,13 +144,11 @@ class ModelInfo:
         temperature = values.get("temperature", 1.0)
         if not (isinstance(temperature, int | float) and 0.01 <= temperature <= 100):
             raise ModelError(f"{name}: its metadata holds an invalid temperature; export it again")
-        cuts = _read_cuts(values.get("threshold", 0.0), values.get("familiarity_threshold", 0.0))
-        strict, valid_strict = values.get("strict"), True
-        if isinstance(strict, dict):
-            strict = _read_cuts(strict.get("probability"), strict.get("familiarity"))
-            valid_strict = strict is not None
-        if cuts is None or not valid_strict or not isinstance(strict, Cuts | None):
-            raise ModelError(f"{name}: its metadata holds an invalid threshold; export it again")
+        cuts = _read_cuts(values.get("threshold", 0.0), values.get("familiarity_threshold", 0.0), name)
+        strict = values.get("strict")
+        if strict is not None:
+            found = strict if isinstance(strict, dict) else {}
+            strict = _read_cuts(found.get("probability"), found.get("familiarity"), name)
         records = {key: values.get(key) for key in ("familiarity", "evaluation", "calibration", "training", "versions")}
         return cls(
             classes=tuple(classes),
@@ -165,12 +163,17 @@ class ModelInfo:
         )
 
 
-def _read_cuts(probability: object, familiarity: object) -> Cuts | None:
-    """Return cuts from values of the metadata, or None if one is no number from 0 to 1."""
-    numbers = [value for value in (probability, familiarity) if type(value) in (int, float)]
-    if len(numbers) != 2 or not all(0 <= number <= 1 for number in numbers):  # type: ignore[operator]
-        return None
-    return Cuts(*(float(number) for number in numbers))  # type: ignore[arg-type]
+def _read_cuts(probability: Any, familiarity: Any, name: str) -> Cuts:
+    """Return cuts from values of the metadata of the file ``name``.
+
+    Raises:
+        ModelError: one of them is no number from 0 to 1.
+    """
+    for value in (probability, familiarity):
+        # A bool is an int in Python, but no threshold.
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+            raise ModelError(f"{name}: its metadata holds an invalid threshold; export it again")
+    return Cuts(float(probability), float(familiarity))
 
 
 def check_model_file(path: Path) -> None:

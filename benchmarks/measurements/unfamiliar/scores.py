@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from benchmarks.baselines.unfamiliar_scores import (
     ClassMeans,
@@ -20,8 +19,8 @@ from benchmarks.baselines.unfamiliar_scores import (
 from benchmarks.core.intervals import wilson
 from benchmarks.measurements.unfamiliar.photo_sets import Kind, PhotoSet, values_of_kinds
 from export.confidence.cuts import best_probabilities
-from export.stages.load import BATCH, load
-from finetune.data.photo_batches import photo_batches
+from export.stages.load import load
+from export.verification.evaluation import batches_with_progress
 from finetune.data.split import Split
 from finetune.network.photo_network import PhotoNetwork
 from finetune.network.stages import HEAD
@@ -124,10 +123,9 @@ def score_figures(score: Score, sets: Sequence[PhotoSet]) -> dict[str, Any]:
 
 def _features(network: PhotoNetwork, split: Split, preprocessing: Preprocessing) -> np.ndarray:
     """Return the features of all photographs: float32, shape (images, features)."""
-    parts = []
-    progress = tqdm(total=len(split), desc=f"features, {split.name}", unit="img", disable=None)
-    with torch.inference_mode(), progress as bar:
-        for images in photo_batches(split.paths, preprocessing, BATCH):
-            parts.append(network.run_stages(torch.from_numpy(images), 0, HEAD).numpy())
-            bar.update(len(images))
+    with torch.inference_mode():
+        parts = [
+            network.run_stages(torch.from_numpy(images), 0, HEAD).numpy()
+            for images in batches_with_progress(split, preprocessing, "features")
+        ]
     return np.concatenate(parts)
