@@ -72,7 +72,7 @@ class TrainingPhotos(Dataset[tuple[torch.Tensor, int]]):
         view, index = key
         image = self._decode(index)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(self._seed, view, index))
+            torch.manual_seed(derived_seed(self._seed, "view", view, index))
             crop = self._augment(image)
         return crop.permute(1, 2, 0), int(self._split.labels[index])
 
@@ -105,6 +105,6 @@ def epoch_order(size: int, recipe: Recipe, epoch: int) -> list[list[int]]:
 
     Each index occurs once. An incomplete last batch is dropped, unless it is the only one.
     """
-    order = np.random.default_rng([recipe.seed, epoch]).permutation(size).tolist()
+    order = np.random.default_rng(derived_seed(recipe.seed, "order", epoch)).permutation(size).tolist()
     batches = [order[start : start + recipe.batch_size] for start in range(0, size, recipe.batch_size)]
     return batches if len(batches) == 1 or len(batches[-1]) == recipe.batch_size else batches[:-1]

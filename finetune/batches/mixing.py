@@ -29,7 +29,7 @@ def mix(
         The inputs, which are float if MixUp changed them, and the targets: probabilities, shape (batch, classes).
     """
     targets = nn.functional.one_hot(labels, classes).float()
-    random = np.random.default_rng(derived_seed(recipe.seed, 1, step))
+    random = np.random.default_rng(derived_seed(recipe.seed, "mixing", step))
     use_cutmix = recipe.cutmix > 0 and (not recipe.mixup or random.random() < 0.5)
     alpha = recipe.cutmix if use_cutmix else recipe.mixup
     if not alpha:

@@ -214,7 +214,7 @@ class TrainingBatches:
         side, view_side = math.ceil(recipe.size / stride), math.ceil(recipe.view_size / stride)
         if view_side == side or recipe.freeze == HEAD:
             return None
-        random = np.random.default_rng(derived_seed(recipe.seed, 2, epoch, index))
+        random = np.random.default_rng(derived_seed(recipe.seed, "window", epoch, index))
         top, left = random.integers(0, view_side - side + 1, 2).tolist()
         return Window(side, top, left)
 

@@ -199,7 +199,7 @@ def _provenance(data: Path, train: Split, val: Split | None, weights: Path, hard
 def _train_one(run: TrainingRun, weights: Path, *, resume: bool) -> TrainingResult:
     """Train with one seed, or continue a run that was stopped."""
     recipe = run.recipe
-    torch.manual_seed(derived_seed(recipe.seed))
+    torch.manual_seed(derived_seed(recipe.seed, "network"))
     network = PhotoNetwork(len(run.train.classes))
     load_pretrained(network, weights)
     if resume and (run.output / LAST_STATE).exists():
