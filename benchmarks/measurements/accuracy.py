@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.core.intervals import bootstrap_difference, bootstrap_mean_per_class, wilson
+from benchmarks.core.comparisons import compare_paired
+from benchmarks.core.intervals import mean_per_class_interval, wilson
 from export.verification.comparison import Comparison
 from finetune.accuracy import confusion, hits, mean_per_class, per_class
 from finetune.data.split import Split
@@ -31,14 +32,17 @@ def figures(logits: np.ndarray, split: Split, reference: np.ndarray | None) -> d
         "top5": float(five.mean()),
         "top5_interval": wilson(int(five.sum()), len(five)),
         "mean_per_class": mean_per_class(logits, split.labels),
-        "mean_per_class_interval": bootstrap_mean_per_class(first, split.labels),
+        "mean_per_class_interval": mean_per_class_interval(first, split.labels),
     }
     if reference is not None:
-        other = hits(reference, split.labels)
+        paired = compare_paired(first, hits(reference, split.labels))
         comparison = Comparison.of(logits, reference)
         result["against_reference"] = {
-            "top1_difference": float(first.mean() - other.mean()),
-            "top1_difference_interval": bootstrap_difference(first, other),
+            "top1_difference": paired.difference,
+            "top1_difference_interval": paired.interval,
+            "p_value": paired.p_value,
+            "gained": paired.gained,
+            "lost": paired.lost,
             "agreement": comparison.agreement,
             "agreement_interval": wilson(round(comparison.agreement * len(logits)), len(logits)),
             "worst_logit_difference": comparison.worst_difference,

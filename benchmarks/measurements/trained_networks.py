@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import update_bn
 
-from benchmarks.core.intervals import bootstrap_mean_per_class, wilson
+from benchmarks.core.intervals import mean_per_class_interval, wilson
 from export.graph.networks import TorchNetwork
 from export.verification.evaluation import run_split
 from finetune.accuracy import hits, mean_per_class
@@ -45,7 +45,7 @@ def checkpoint_figures(name: str, path: Path, splits: tuple[Split, ...]) -> dict
             "top1": float(right.mean()),
             "top1_interval": wilson(int(right.sum()), len(right)),
             "mean_per_class": mean_per_class(logits, split.labels),
-            "mean_per_class_interval": bootstrap_mean_per_class(right, split.labels),
+            "mean_per_class_interval": mean_per_class_interval(right, split.labels),
         }
     return figures
 

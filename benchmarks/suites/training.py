@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.core.arguments import add_rounds_argument
+from benchmarks.core.comparisons import compare_over_seeds, holm
 from benchmarks.core.harness import Figures, Part, Run, Suite
-from benchmarks.core.intervals import bootstrap_difference, wilson
 from benchmarks.measurements.trained_networks import (
     checkpoint_figures,
     checkpoint_hits,
@@ -24,6 +24,7 @@ from benchmarks.measurements.training_experiments import (
     FAST,
     REFERENCE,
     SEED_RUNS,
+    SEEDS,
     Experiment,
     run_experiment,
 )
@@ -95,14 +96,17 @@ def measure_ablations(run: Run) -> None:
     for experiment in ABLATIONS:
         if options.experiments and experiment.name not in (*options.experiments, REFERENCE.name):
             continue
-        words = shlex.join(experiment.options)
-        if entries.get(experiment.name, {}).get("options") == words:
-            continue
-        for name, change, checkpoint in _train_ablation(experiment, options, common):
-            digits = "".join("1" if hit else "0" for hit in checkpoint_hits(checkpoint, val))
-            entries[name] = {"change": change, "options": words, "hits": digits}
-        _sign(run, "ablation")
-        run.save()
+        for seed in SEEDS:
+            if str(seed) in entries.get(experiment.name, {}).get("hits", {}):
+                continue
+            for name, change, checkpoint in _train_ablation(experiment, seed, options, common):
+                entry = entries.setdefault(
+                    name, {"change": change, "options": shlex.join(experiment.options), "hits": {}}
+                )
+                digits = ("1" if hit else "0" for hit in checkpoint_hits(checkpoint, val))
+                entry["hits"][str(seed)] = "".join(digits)
+            _sign(run, "ablation")
+            run.save()
 
 
 def measure_resolutions(run: Run) -> None:
@@ -132,13 +136,14 @@ def _common_options(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _train_ablation(
-    experiment: Experiment, options: argparse.Namespace, common: tuple[str, ...]
+    experiment: Experiment, seed: int, options: argparse.Namespace, common: tuple[str, ...]
 ) -> Iterator[tuple[str, str, Checkpoint]]:
     """Yield name, change and network of an experiment; for the reference, two variants of its network as well."""
-    path = run_experiment(experiment, options.output / "ablation", common, keep_state=experiment is REFERENCE)
+    is_reference = experiment is REFERENCE
+    path = run_experiment(experiment.with_seed(seed), options.output / "ablation", common, keep_state=is_reference)
     checkpoint = load_checkpoint(path)
     yield experiment.name, experiment.change, checkpoint
-    if experiment is REFERENCE:
+    if is_reference:
         yield (
             "batchnorm-anew",
             "the same, BatchNorm statistics recomputed without augmentation",
@@ -152,25 +157,33 @@ def _train_ablation(
 
 
 def template_values(figures: Figures) -> Mapping[str, Any]:
-    """Return the rows of the table of ablations, each compared with the reference on the same photographs."""
+    """Return the rows of the table of ablations, each compared with the reference on the same photographs and seeds."""
+    entries = figures.get("ablation", {})
+    seeds = list(entries.get(REFERENCE.name, {}).get("hits", {}))
     hits = {
-        name: np.array([digit == "1" for digit in entry["hits"]]) for name, entry in figures.get("ablation", {}).items()
+        name: np.array([[digit == "1" for digit in entry["hits"][seed]] for seed in seeds])
+        for name, entry in entries.items()
+        if len(seeds) > 1 and set(seeds) <= set(entry["hits"])
     }
-    rows = []
-    if REFERENCE.name in hits:
-        reference = hits[REFERENCE.name]
-        rows = [
-            {
-                **figures["ablation"][name],
-                "is_reference": name == REFERENCE.name,
-                "top1": float(right.mean()),
-                "top1_interval": wilson(int(right.sum()), len(right)),
-                "difference": float(right.mean() - reference.mean()),
-                "difference_interval": bootstrap_difference(right, reference),
-            }
-            for name, right in hits.items()
-        ]
-    return {"ablation_rows": sorted(rows, key=lambda row: -row["top1"]), "epochs": ABLATION_EPOCHS}
+    others = {name: right for name, right in hits.items() if name != REFERENCE.name}
+    compared = {name: compare_over_seeds(right, hits[REFERENCE.name]) for name, right in others.items()}
+    corrected = dict(zip(compared, holm([p_value for _, _, p_value in compared.values()]), strict=True))
+    rows = [
+        {
+            **entries[name],
+            "is_reference": name == REFERENCE.name,
+            "top1": float(right.mean()),
+            "of_seeds": right.mean(axis=1).tolist(),
+            **({"comparison": compared[name], "p_value": corrected[name]} if name in compared else {}),
+        }
+        for name, right in hits.items()
+    ]
+    return {
+        "ablation_rows": sorted(rows, key=lambda row: -row["top1"]),
+        "ablation_seeds": len(seeds),
+        "ablation_photographs": next(iter(hits.values())).shape[1] if hits else 0,
+        "epochs": ABLATION_EPOCHS,
+    }
 
 
 def _sign(run: Run, part: str) -> None:

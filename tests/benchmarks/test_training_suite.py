@@ -27,6 +27,7 @@ def quick_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = [Experiment(f"seed-{n}", f"seed {n}", (*QUICK, "--seed", str(n))) for n in range(2)]
     reference = Experiment("reference", "the default recipe", QUICK)
     monkeypatch.setattr(training, "SEED_RUNS", seeds)
+    monkeypatch.setattr(training, "SEEDS", (0, 1))
     monkeypatch.setattr(training, "REFERENCE", reference)
     monkeypatch.setattr(
         training, "ABLATIONS", [reference, Experiment("no-mixup", "no MixUp", (*QUICK, "--mixup", "0"))]
@@ -60,7 +61,7 @@ def test_report_has_all_parts_and_complete_runs_are_not_repeated(
         assert sum(row.startswith(start) for row in rows) == 1, start
     figures = json.loads((tmp_path / "training.json").read_text())
     assert set(figures["signatures"]) == set(training.PARTS)
-    assert len(figures["ablation"]["no-mixup"]["hits"]) == 12
+    assert {seed: len(hits) for seed, hits in figures["ablation"]["no-mixup"]["hits"].items()} == {"0": 12, "1": 12}
     assert figures["seeds"][0]["test"]["images"] == 12
     assert figures["seeds"][0]["minutes"] > 0
     assert "minutes" not in figures["seeds"][-1]  # the soup is not trained
@@ -79,7 +80,7 @@ def test_report_has_all_parts_and_complete_runs_are_not_repeated(
     with pytest.raises(CheckpointError, match="at least two"):
         average_checkpoints(runs[:1])
     with pytest.raises(CheckpointError, match="in more than the seed"):
-        average_checkpoints([runs[0], tmp_path / "runs" / "ablation" / "no-mixup" / "best.pt"])
+        average_checkpoints([runs[0], tmp_path / "runs" / "ablation" / "no-mixup-seed-0" / "best.pt"])
 
 
 def test_run_with_other_options_is_rejected(tmp_path: Path) -> None:
