@@ -1,24 +1,18 @@
-"""The classifier under load: photos per second, memory, large photos, and CPU time while idle."""
+"""The classifier under load: photos per second, memory, and CPU time while idle."""
 
-import io
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.core.machine import peak_memory
-from benchmarks.core.timing import interleaved, percentiles, speedup
+from benchmarks.core.timing import interleaved, speedup
 from runtime.classifier import BATCH_SIZE, FlowerClassifier
 from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
-from runtime.photos.open_photo import open_photo
-
-PHONE_SIZE = (4000, 3000)
-"""Width and height of a photo of 12 megapixels."""
 
 
 def measure_many_photos(paths: Sequence[Path], rounds: int, threads: int) -> dict[str, Any]:
@@ -74,67 +68,6 @@ def measure_memory(paths: Sequence[Path], count: int, threads: int) -> list[dict
         for number, _ in enumerate(answers, 1)
         if number % max(1, count // 10) == 0
     ]
-
-
-def measure_large_photo(photo: Path, rounds: int) -> dict[str, Any]:
-    """Time the decoding of a JPEG of 12 megapixels, at full and at reduced scale.
-
-    Args:
-        photo: a photo, which is enlarged.
-        rounds: interleaved.
-    """
-    file = io.BytesIO()
-    open_photo(photo).resize(PHONE_SIZE, Image.Resampling.LANCZOS).save(file, "JPEG", quality=90)
-    content, preprocess = file.getvalue(), FlowerClassifier(device="cpu").info.preprocessing
-    seconds = interleaved(
-        {
-            "at full scale": lambda: preprocess.crop(open_photo(content)),
-            "at reduced scale": lambda: preprocess(content),
-        },
-        rounds,
-        "large photo",
-    )
-    return {
-        "size": PHONE_SIZE,
-        "bytes": len(content),
-        "rows": [
-            {"name": name, **percentiles(times), "ratio": speedup(times, seconds["at full scale"])}
-            for name, times in seconds.items()
-        ],
-    }
-
-
-def measure_reduced_scale_accuracy(paths: Sequence[Path], labels: np.ndarray, threads: int) -> dict[str, Any]:
-    """Measure how decoding at reduced scale changes answers, on photos enlarged to the size of a phone's.
-
-    Args:
-        paths: photos.
-        labels: int, shape (photos,).
-        threads: of the network.
-
-    Returns:
-        Top-1 of both ways and the share of equal answers, 0 to 1.
-    """
-    session = Session(DEFAULT_MODEL, device="cpu", threads=threads)
-    preprocess = session.info.preprocessing
-    answers: list[tuple[int, int]] = []
-    for path in tqdm(paths, desc="reduced scale", unit="img", disable=None):
-        image = open_photo(path)
-        scale = min(PHONE_SIZE) / min(image.size)
-        file = io.BytesIO()
-        size = (round(image.width * scale), round(image.height * scale))
-        image.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-        content = file.getvalue()
-        logits = session.logits(np.stack([preprocess.crop(open_photo(content)), preprocess(content)]))
-        full, reduced = logits.argmax(axis=1).tolist()
-        answers.append((full, reduced))
-    full_answers, reduced_answers = np.array(answers).T
-    return {
-        "photos": len(paths),
-        "full_top1": float((full_answers == labels).mean()),
-        "reduced_top1": float((reduced_answers == labels).mean()),
-        "same": float((full_answers == reduced_answers).mean()),
-    }
 
 
 def measure_idle_cpu_time(seconds: float, photo: Path, threads: int) -> dict[str, float]:

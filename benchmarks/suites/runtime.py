@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -18,17 +19,21 @@ from benchmarks.fuzzing.driver import MEMORY_LIMIT, fuzz
 from benchmarks.fuzzing.malformed_inputs import CRAFTED_PHOTOS
 from benchmarks.measurements.classifier_throughput import (
     measure_idle_cpu_time,
-    measure_large_photo,
     measure_many_photos,
     measure_memory,
-    measure_reduced_scale_accuracy,
 )
 from benchmarks.measurements.confidence import measure_confidence
 from benchmarks.measurements.model_loading import measure_model_loading
+from benchmarks.measurements.reduced_scale import (
+    measure_camera_photos,
+    measure_decoding_time,
+    measure_enlarged_photos,
+)
 from benchmarks.workers import worker_path
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from runtime.command_line.arguments import add_data_argument, add_threads_argument, positive_int
+from runtime.errors import FlowerError
 from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import DEFAULT_MODEL
 
@@ -36,7 +41,7 @@ EXAMPLES = """\
 examples:
   {command} --data data
   {command} --data data --only cold many
-  {command} --data data --only confidence
+  {command} --data data --only large --camera-photos wallpapers
   {command} --data data --only fuzz --inputs 20000
 
 Run nothing else on the machine meanwhile.
@@ -55,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--inputs", type=positive_int, default=20_000, metavar="N", help="inputs for the part fuzz (default: 20,000)"
+    )
+    parser.add_argument(
+        "--camera-photos",
+        type=Path,
+        metavar="DIR",
+        help="JPEG files of several megapixels, for the part large; they need no labels (default: none)",
     )
     add_threads_argument(parser, default_threads())
 
@@ -94,13 +105,19 @@ def measure_memory_growth(options: argparse.Namespace) -> Figures:
 
 
 def measure_large_photos(options: argparse.Namespace) -> Figures:
-    """Time and accuracy of decoding large photos at reduced scale."""
-    val = read_split(options.data, "val").head(options.limit)
-    return {
-        **measure_large_photo(val.paths[0], options.rounds),
-        "accuracy": measure_reduced_scale_accuracy(val.paths, val.labels, options.threads),
-        "split": val.describe(),
+    """Time and answers of decoding large photos at reduced scale."""
+    test = _read_test(options)
+    figures = {
+        **measure_decoding_time(test.paths[0], options.rounds),
+        "enlarged": measure_enlarged_photos(test.paths, test.labels, options.threads),
+        "split": test.describe(),
     }
+    if options.camera_photos is not None:
+        paths = sorted(path for path in options.camera_photos.iterdir() if path.suffix.lower() == ".jpg")
+        if not paths:
+            raise FlowerError(f"{options.camera_photos}: no .jpg files in this folder; name another --camera-photos")
+        figures["camera"] = measure_camera_photos(paths, options.threads)
+    return figures
 
 
 def measure_idle(options: argparse.Namespace) -> Figures:

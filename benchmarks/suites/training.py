@@ -12,13 +12,7 @@ import numpy as np
 from benchmarks.core.arguments import add_rounds_argument
 from benchmarks.core.comparisons import compare_over_seeds, holm
 from benchmarks.core.harness import Figures, Part, Run, Suite
-from benchmarks.measurements.trained_networks import (
-    checkpoint_figures,
-    checkpoint_hits,
-    with_new_batchnorm_statistics,
-    without_weight_average,
-)
-from benchmarks.measurements.training_experiments import (
+from benchmarks.measurements.training.experiments import (
     ABLATION_EPOCHS,
     ABLATIONS,
     FAST,
@@ -28,7 +22,13 @@ from benchmarks.measurements.training_experiments import (
     Experiment,
     run_experiment,
 )
-from benchmarks.measurements.training_speed import measure_training_speed
+from benchmarks.measurements.training.networks import (
+    checkpoint_figures,
+    checkpoint_hits,
+    with_new_batchnorm_statistics,
+    without_weight_average,
+)
+from benchmarks.measurements.training.speed import measure_training_speed
 from finetune.data.dataset import read_split
 from finetune.data.download import ensure_weights
 from finetune.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

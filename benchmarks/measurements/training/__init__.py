@@ -1,0 +1,1 @@
+"""What the training report measures: runs, checkpoints and speed."""
