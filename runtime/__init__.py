@@ -11,7 +11,14 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime.distribution import __version__
-from runtime.errors import DeviceError, FlowerError, ModelError, PhotoError
+from runtime.errors import (
+    DeviceError,
+    FlowerError,
+    ModelError,
+    PhotoError,
+    TruncatedPhotoError,
+    UnavailablePhotoError,
+)
 from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
@@ -48,5 +55,7 @@ __all__ = [
     "PhotoError",
     "Prediction",
     "Preprocessing",
+    "TruncatedPhotoError",
+    "UnavailablePhotoError",
     "__version__",
 ]

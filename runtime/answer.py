@@ -140,7 +140,7 @@ class AnswerRule:
         order = np.argsort(-probabilities, kind="stable")[: max(2, min(top, self._allowed))]
         ranked = [Prediction(self.info.classes[index], int(index), float(probabilities[index])) for index in order]
         second = ranked[1] if self._allowed > 1 else None
-        return Answer(tuple(ranked[: max(1, min(top, self._allowed))]), verdict, familiarity, second)
+        return Answer(tuple(ranked[: min(top, self._allowed)]), verdict, familiarity, second)
 
 
 def find_verdicts(probabilities: np.ndarray, familiarity: np.ndarray | None, cuts: Cuts) -> np.ndarray:
@@ -156,15 +156,21 @@ def find_verdicts(probabilities: np.ndarray, familiarity: np.ndarray | None, cut
     return np.where(strange, "unfamiliar", np.where(near, "between", "name"))
 
 
+def check_top(top: int) -> None:
+    """Raise `FlowerError` if ``top``, the number of classes in an answer, is no whole number from 1 up."""
+    if not isinstance(top, int) or isinstance(top, bool) or top < 1:
+        raise FlowerError(f"top must be a whole number from 1 up, not {top!r}")
+
+
 def answer_to_dict(photo: str, answer: Answer) -> dict[str, Any]:
     """Return an answer as JSON values: the object that ``flower-infer --json`` prints and that a watch logs.
 
     Args:
-        photo: its name.
+        photo: its name, as `photo_name` takes it.
         answer: for the photo. Probabilities and the familiarity are rounded to six digits.
     """
     return {
-        "photo": photo,
+        **photo_name(photo),
         "verdict": answer.verdict,
         "familiarity": None if answer.familiarity is None else round(answer.familiarity, 6),
         "uncertain": answer.uncertain,
@@ -172,6 +178,17 @@ def answer_to_dict(photo: str, answer: Answer) -> dict[str, Any]:
             {"label": p.label, "index": p.index, "probability": round(p.probability, 6)} for p in answer.predictions
         ],
     }
+
+
+def photo_name(photo: str) -> dict[str, str]:
+    """Return the name of a photo as JSON values: ``photo``, and ``photo_bytes`` if the name is no valid text.
+
+    A name on Linux is any bytes. What is no UTF-8 is ``�`` in ``photo``, and ``photo_bytes`` holds all bytes of the
+    name in hexadecimal: ``os.fsdecode(bytes.fromhex(photo_bytes))`` is the path.
+    """
+    content = photo.encode("utf-8", "surrogateescape")
+    readable = content.decode("utf-8", "replace")
+    return {"photo": readable} if readable == photo else {"photo": readable, "photo_bytes": content.hex()}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -4,8 +4,9 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
+from PIL import Image
 
-from runtime.answer import Answer, AnswerRule
+from runtime.answer import Answer, AnswerRule, check_top
 from runtime.errors import FlowerError, PhotoError
 from runtime.inference.model_file import DEFAULT_MODEL, Cuts, ModelInfo
 from runtime.inference.session import Session
@@ -97,7 +98,9 @@ class FlowerClassifier:
 
         Raises:
             PhotoError: the photo cannot be read.
+            FlowerError: ``top`` is no whole number from 1 up.
         """
+        check_top(top)
         return self._answers(self.info.preprocessing(photo)[np.newaxis], top)[0]
 
     def predict_many(
@@ -107,10 +110,23 @@ class FlowerClassifier:
 
         Threads iterate ``photos`` and decode them: on the CPU alternately with the network, on another device at the
         same time. A few dozen decoded photos are held at a time, however many there are; ``photos`` may be endless.
-        An error in ``photos`` stands for a photo that could not be found, and is yielded in its place.
+        An error in ``photos`` stands for a photo that could not be found, and is yielded in its place. The first answer
+        comes as soon as the first photo is decoded.
+
+        Raises:
+            PhotoError: ``photos`` is a single photo.
+            FlowerError: ``top`` is no whole number from 1 up.
         """
-        if isinstance(photos, str | bytes | os.PathLike):
+        check_top(top)
+        is_single = isinstance(photos, str | bytes | bytearray | memoryview | os.PathLike | Image.Image)
+        is_single = is_single or hasattr(photos, "read") or (isinstance(photos, np.ndarray) and photos.ndim < 4)
+        if is_single or not isinstance(photos, Iterable):
             raise PhotoError("predict_many takes several photos; put a single one into a list")
+        return self._predict_many(photos, top)
+
+    def _predict_many(
+        self, photos: Iterable[Photo | FlowerError], top: int
+    ) -> Iterator[tuple[Photo | FlowerError, Answer | FlowerError]]:
         limit = min(BATCH_SIZE, self._session.max_batch_size or BATCH_SIZE)
         # On the CPU, decoding and the network are faster one after the other than at the same time.
         alternate = self.device == "cpu"

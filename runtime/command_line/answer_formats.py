@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from runtime.answer import Answer, answer_to_dict
+from runtime.answer import Answer, answer_to_dict, photo_name
 
-CSV_COLUMNS = ("photo", "rank", "label", "index", "probability", "uncertain", "verdict", "familiarity")
+CSV_COLUMNS = ("photo", "rank", "label", "index", "probability", "uncertain", "verdict", "familiarity",
+               "photo_bytes")  # fmt: skip
 
 
 def as_json(name: str, answer: Answer) -> str:
@@ -19,9 +20,11 @@ def as_json(name: str, answer: Answer) -> str:
 def as_csv(name: str, answer: Answer) -> str:
     """Return one CSV row for each prediction, with the columns `CSV_COLUMNS` (RFC 4180, but the system's line ends)."""
     familiarity = "" if answer.familiarity is None else f"{answer.familiarity:.6f}"
-    verdict = (str(answer.uncertain).lower(), answer.verdict, familiarity)
+    names = photo_name(name)
+    verdict = (str(answer.uncertain).lower(), answer.verdict, familiarity, names.get("photo_bytes", ""))
     return csv_rows(
-        (name, rank, p.label, p.index, f"{p.probability:.6f}", *verdict) for rank, p in enumerate(answer.predictions, 1)
+        (names["photo"], rank, p.label, p.index, f"{p.probability:.6f}", *verdict)
+        for rank, p in enumerate(answer.predictions, 1)
     )
 
 

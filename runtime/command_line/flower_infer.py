@@ -1,6 +1,7 @@
 """``flower-infer``: the command line of the runtime."""
 
 import argparse
+import contextlib
 import itertools
 import os
 import sys
@@ -14,7 +15,7 @@ from runtime.command_line.completion import complete
 from runtime.command_line.names_and_cuts import add_answer_arguments, read_names
 from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from runtime.distribution import __version__
-from runtime.errors import FlowerError
+from runtime.errors import FlowerError, says_too_little_memory
 from runtime.inference.devices import DEVICE_NAMES
 
 # numpy, Pillow and onnxruntime are imported where they are first needed, so that --help and wrong options are fast.
@@ -108,6 +109,14 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
     except ModuleNotFoundError as error:
         _print_error(FlowerError(f"{error.name} is not installed; run: pip install numpy pillow onnxruntime"))
         return EXIT_USAGE
+    except (ImportError, MemoryError, RuntimeError) as error:
+        if not says_too_little_memory(error):
+            raise
+        if sys.stderr is not None:  # nothing is imported here, because that needs memory
+            print(
+                "flower-infer: not enough memory; stop other programs, or raise the limit", file=sys.stderr, flush=True
+            )
+        return EXIT_USAGE
     except FlowerError as error:  # of the model or the device; errors of photos are printed one by one
         _print_error(error)
         return EXIT_USAGE
@@ -132,11 +141,11 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
 
         return lambda: _show(describe_devices())
     from runtime.classifier import FlowerClassifier
-    from runtime.photos.formats import load_decoders
 
     if options.photos:
-        # At the same time, onnxruntime opens the model.
-        threading.Thread(target=load_decoders, daemon=True).start()
+        # At the same time, onnxruntime opens the model. If this fails, the first photo loads the decoders.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=_load_decoders, daemon=True).start()
     classifier = FlowerClassifier(
         options.model,
         device=options.device,
@@ -157,6 +166,13 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
     return lambda: _answer_photos(classifier, options)
 
 
+def _load_decoders() -> None:
+    with contextlib.suppress(Exception):
+        from runtime.photos.formats import load_decoders
+
+        load_decoders()
+
+
 def _show(text: str) -> int:
     print(text, flush=True)
     return EXIT_OK
@@ -165,12 +181,14 @@ def _show(text: str) -> int:
 def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
     from runtime.command_line.progress import Progress
+    from runtime.photos.left_out import LeftOut
     from runtime.photos.listing import list_photos
 
     names: deque[str] = deque()
+    left_out = LeftOut()
 
     def photos() -> "Iterator[Photo | FlowerError]":
-        for name, photo in list_photos(options.photos):
+        for name, photo in list_photos(options.photos, left_out):
             names.append(name)
             yield photo
 
@@ -190,15 +208,19 @@ def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) 
             _print(_format(name, answer, classifier, options))
         progress.advance()
     progress.clear()
+    if not options.quiet:
+        for sentence in left_out.sentences():
+            _print_error(FlowerError(sentence))
     return status
 
 
 def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
     """Return a function that counts the photos by walking all folders; it returns None if there are too many."""
+    from runtime.photos.left_out import LeftOut
     from runtime.photos.listing import list_photos
 
     def count() -> int | None:
-        number = sum(1 for _ in itertools.islice(list_photos(options.photos), MAX_COUNTED))
+        number = sum(1 for _ in itertools.islice(list_photos(options.photos, LeftOut()), MAX_COUNTED))
         return number if number < MAX_COUNTED else None
 
     return count
@@ -216,7 +238,7 @@ def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from runtime.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
-    from runtime.watching.watch import watch
+    from runtime.watching.watch import Watch
 
     folder = Path(options.watch)
     if not folder.is_dir():
@@ -224,7 +246,8 @@ def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME) as log:
         if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
             _print_error(FlowerError(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it"))
-        for line in watch(classifier, folder, log, options.top):
+        report = (lambda _: None) if options.quiet else (lambda sentence: _print_error(FlowerError(sentence)))
+        for line in Watch(classifier, folder, log, options.top, report=report).lines():
             if not options.quiet:
                 _print(line)
     return EXIT_OK

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from runtime.errors import DeviceError, ModelError
+from runtime.errors import DeviceError, ModelError, NotEnoughMemoryError, says_too_little_memory
 from runtime.inference.cpu_threads import default_threads
 from runtime.inference.devices import Device
 from runtime.inference.int8_overflow import int8_products_overflow
@@ -17,6 +17,8 @@ from runtime.inference.providers import candidate_devices, providers_for
 
 MAX_REASON = 200
 """Longest part of onnxruntime's message that is repeated, in characters."""
+
+NOT_ENOUGH_MEMORY = "not enough memory for the network; stop other programs, or raise the limit of this process"
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
@@ -62,6 +64,7 @@ class Session:
     Raises:
         ModelError: the file is missing, damaged or not made by this toolkit.
         DeviceError: the device cannot be used, or the number of threads is invalid.
+        NotEnoughMemoryError: the memory does not suffice.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, device: str = "auto", threads: int | None = None) -> None:
@@ -98,6 +101,8 @@ class Session:
             raise
         # For a bad file onnxruntime raises many types (InvalidProtobuf, Fail, RuntimeError, UnicodeDecodeError, …).
         except Exception as error:
+            if says_too_little_memory(error):
+                raise NotEnoughMemoryError(NOT_ENOUGH_MEMORY) from None
             if device.name != "cpu":
                 return None
             raise ModelError(f"{self.path}: not a model that onnxruntime can open ({_first_line(error)})") from None
@@ -141,10 +146,13 @@ class Session:
 
         Raises:
             ModelError: the run failed, or a number is not finite.
+            NotEnoughMemoryError: the memory does not suffice for a batch of this size.
         """
         try:
             results: list[Any] = self._session.run(self._outputs, {INPUT: images})
         except Exception as error:
+            if says_too_little_memory(error):
+                raise NotEnoughMemoryError(NOT_ENOUGH_MEMORY) from None
             raise ModelError(f"{self.path}: the model failed while running ({_first_line(error)})") from None
         if not all(np.isfinite(result).all() for result in results):
             raise ModelError(f"{self.path}: the model gives numbers that are not finite; export it again")

@@ -9,12 +9,11 @@ from runtime.errors import PhotoError
 from runtime.photos.formats import FORMATS, format_of
 from runtime.photos.jpeg_scans import count_scans
 
-MAX_BYTES = 128 * 1024**2
+MAX_BYTES = 64 * 1024**2
 """Largest file that is read, in bytes."""
 
-MAX_PIXELS = 64_000_000
-"""Largest photo that is decoded at full size, in pixels. Pillow needs four bytes for each, and four more after the
-conversion to RGB."""
+MAX_PIXELS = 48_000_000
+"""Largest photo that is decoded at full size, in pixels, if its format has no limit of its own."""
 
 MAX_SCANS = 100
 """Most scans of one JPEG (`runtime.photos.jpeg_scans`). Cameras and editors write about ten."""
@@ -60,9 +59,9 @@ def check_size(image: Image.Image, name: str, *, multiple_scans: bool = False) -
     """
     width, height = image.size
     photo_format = format_of(image)
-    limit = MAX_PIXELS
-    if photo_format and photo_format.max_pixels and not (multiple_scans or image.info.get("progressive")):
-        limit = photo_format.max_pixels
+    limit = photo_format.max_pixels if photo_format else MAX_PIXELS
+    if multiple_scans or image.info.get("progressive"):
+        limit = min(limit, MAX_PIXELS)
     if width * height > limit:
         raise PhotoError(f"{name}: {width} × {height} is {_too_many_pixels(limit)}")
     if not width or not height:
@@ -71,7 +70,7 @@ def check_size(image: Image.Image, name: str, *, multiple_scans: bool = False) -
 
 def decompression_bomb_error(name: str) -> PhotoError:
     """Return the error for a photo that Pillow refuses to open because it has too many pixels for any format."""
-    largest = max(photo_format.max_pixels or MAX_PIXELS for photo_format in FORMATS.values())
+    largest = max(photo_format.max_pixels for photo_format in FORMATS.values())
     return PhotoError(f"{name}: {_too_many_pixels(largest)}")
 
 

@@ -9,18 +9,23 @@
 import io
 import math
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from runtime.errors import PhotoError
-from runtime.photos.formats import FORMATS, HEIC_BRANDS, format_names, format_of
+from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError
+from runtime.photos.decoding_memory import DECODING_MEMORY, LARGE_FILE_BYTES, LARGE_FILES, decoding_bytes
+from runtime.photos.formats import FORMATS, HEIC_ADVICE, format_names, format_of, is_heic, use_heic_decoder
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
-from runtime.photos.reading import read_photo
+from runtime.photos.needless_parts import without_needless_parts
+from runtime.photos.reading import not_enough_memory, read_photo
 from runtime.photos.rgb import error_text, image_from_array, upright_rgb
+from runtime.photos.truncation import decode_without_end_marker, ends_early
 
-Photo = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
+Photo = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
 
 
@@ -32,39 +37,99 @@ def open_photo(photo: Photo, *, min_side: int | None = None) -> Image.Image:
 
     Args:
         photo: a path, the bytes of an image file, a binary file object, a Pillow image, or a uint8 array of shape
-            (height, width, 3) in RGB or (height, width) in grey.
-        min_side: if given, a JPEG may be decoded at a reduced scale whose shorter side is at least this many pixels,
-            which is several times as fast for photos from a phone.
+            (height, width, 3) in RGB, (height, width, 4) with opacity or (height, width) in grey.
+        min_side: if given, a JPEG, or another picture of more than `runtime.photos.rgb.REDUCED_PIXELS`, may be decoded
+            at a reduced scale whose shorter side is at least this many pixels. For photos from a phone this is several
+            times as fast.
 
     Raises:
+        TruncatedPhotoError: the end of the file is missing.
+        UnavailablePhotoError: the photo cannot be read now, or the memory is too small now.
         PhotoError: the photo is missing, damaged or too large, or its format is not supported.
     """
+    with opened_photo(photo, min_side=min_side) as image:
+        return image
+
+
+@contextmanager
+def opened_photo(photo: Photo, *, min_side: int | None = None) -> Iterator[Image.Image]:
+    """Yield what `open_photo` returns. Its memory counts as used for decoding until the context ends.
+
+    All threads together use a limited amount of memory for decoding (`runtime.photos.decoding_memory`), so a thread may
+    wait here.
+    """
     if isinstance(photo, np.ndarray):
-        return image_from_array(photo)
-    if isinstance(photo, Image.Image):
+        yield image_from_array(photo)
+    elif isinstance(photo, Image.Image):
         check_size(photo, "the image")
-        return upright_rgb(photo, "the image", copy=True)
-    content, name = read_photo(photo)
+        yield upright_rgb(photo, "the image", copy=True, min_side=min_side)
+    else:
+        with LARGE_FILES.reserve(_is_large_file(photo)), ExitStack() as stack:
+            yield _decode_file(*read_photo(photo), min_side, stack)
+
+
+def _is_large_file(photo: Photo) -> bool:
+    try:
+        return isinstance(photo, str | os.PathLike) and os.stat(photo).st_size > LARGE_FILE_BYTES  # noqa: PTH116
+    except (OSError, ValueError):  # `read_photo` says what is wrong
+        return False
+
+
+def _decode_file(content: bytes, name: str, min_side: int | None, stack: ExitStack) -> Image.Image:
+    """Return the picture in a file. Its reserved memory becomes free when ``stack`` is closed."""
+    try:
+        return _decode(content, name, min_side, stack)
+    except DamagedPhotoError as error:
+        stack.close()
+        kept = without_needless_parts(content)
+        if kept is not None:
+            with suppress(DamagedPhotoError):
+                return _decode(kept, name, min_side, stack)
+            stack.close()
+        if isinstance(error, TruncatedPhotoError) or not ends_early(content):
+            raise
+        raise TruncatedPhotoError(f"{name}: the end of the file is missing") from None
+
+
+def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack) -> Image.Image:
     with _identify(content, name) as image:
         check_file(image, content, name)
-        if min_side and format_of(image) is FORMATS["JPEG"]:
-            _reduce_scale(image, min_side)
-        return upright_rgb(image, name)
+        stack.enter_context(DECODING_MEMORY.reserve(decoding_bytes(image, min_side)))
+        is_jpeg = format_of(image) is FORMATS["JPEG"]
+
+        def decode(image: Image.Image) -> Image.Image:
+            if min_side and is_jpeg:
+                _reduce_scale(image, min_side)
+            return upright_rgb(image, name, min_side=min_side)
+
+        try:
+            return decode(image)
+        except TruncatedPhotoError:
+            complete = decode_without_end_marker(content, decode) if is_jpeg else None
+            if complete is None:
+                raise
+            return complete
 
 
 def _identify(content: bytes, name: str) -> Image.Image:
     """Return the image that Pillow finds in ``content``, not yet decoded."""
+    if is_heic(content):
+        if not FORMATS["HEIF"].installed:
+            raise PhotoError(f"{name}: HEIC; {HEIC_ADVICE}, or save it as JPEG")
+        use_heic_decoder()
     try:
-        return Image.open(io.BytesIO(content), formats=tuple(FORMATS))
+        return Image.open(
+            io.BytesIO(content), formats=[form for form in FORMATS if form in Image.OPEN or form != "HEIF"]
+        )
     except UnidentifiedImageError:
-        if content[4:12] in HEIC_BRANDS:
-            raise PhotoError(f"{name}: HEIC is not supported; save it as JPEG") from None
-        raise PhotoError(f"{name}: not a photo; use {format_names()}") from None
+        raise DamagedPhotoError(f"{name}: not a photo; use {format_names()}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise decompression_bomb_error(name) from None
+    except MemoryError:
+        raise not_enough_memory(name) from None
     # A decoder may raise nearly any exception for a forged file (SyntaxError, struct.error, ZeroDivisionError, …).
     except Exception as error:
-        raise PhotoError(f"{name}: damaged ({error_text(error)})") from None
+        raise DamagedPhotoError(f"{name}: damaged ({error_text(error)})") from None
 
 
 def _reduce_scale(image: Image.Image, min_side: int) -> None:

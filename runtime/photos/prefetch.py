@@ -24,9 +24,13 @@ class PrefetchDecoder(Generic[Source, Decoded]):
         decode: is called from several threads. A `FlowerError` that it raises takes the place of its result.
         threads: number of threads.
         depth: most items that are being decoded or wait for `next_batch`, which limits the memory.
-        alternate: decode ``depth`` items only while `next_batch` waits, and pause otherwise. If the caller computes
-            on the same cores, this is faster than decoding at the same time: a computation that is split over all
-            cores waits for the core that is busy with decoding.
+        alternate: decode only while `next_batch` waits, and pause otherwise: first one item, then two, four, and so on
+            up to ``depth``. So the first result comes at once. If the caller computes on the same cores, this is faster
+            than decoding at the same time: a computation that is split over all cores waits for the core that is busy
+            with decoding.
+
+    Raises:
+        FlowerError: the memory does not suffice for a thread.
     """
 
     def __init__(
@@ -40,8 +44,9 @@ class PrefetchDecoder(Generic[Source, Decoded]):
     ) -> None:
         self._sources, self._decode, self._depth = iter(sources), decode, depth
         self._alternate = alternate
-        # With ``alternate``: whether threads may take further items. And how many results `next_batch` waits for.
-        self._may_start, self._wanted = True, 1
+        # With ``alternate``: whether threads may take further items, and up to how many that are not taken yet. And how
+        # many results `next_batch` waits for.
+        self._may_start, self._ahead, self._wanted = True, 1 if alternate else depth, 1
         # Held while the iterator is advanced and the item gets its number.
         self._source_lock = threading.Lock()
         self._changed = threading.Condition()
@@ -51,9 +56,16 @@ class PrefetchDecoder(Generic[Source, Decoded]):
         self._exhausted = False
         self._source_error: BaseException | None = None
         # Daemon threads do not keep the process alive if the iterator waits for ever.
-        self._threads = [threading.Thread(target=self._work, daemon=True, name="decode") for _ in range(threads)]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        for _ in range(threads):
+            thread = threading.Thread(target=self._work, daemon=True, name="decode")
+            try:
+                thread.start()
+            except RuntimeError:  # too little memory for the stack of a thread, or too many threads
+                if not self._threads:
+                    raise FlowerError("not enough memory for a thread; stop other programs") from None
+                break
+            self._threads.append(thread)
 
     def next_batch(self, limit: int) -> list[tuple[Source, Decoded | FlowerError]]:
         """Wait for the next result, and return it with the results that follow it without a gap.
@@ -69,8 +81,8 @@ class PrefetchDecoder(Generic[Source, Decoded]):
         """
         with self._changed:
             self._wanted = limit if self._alternate else 1
-            if self._alternate and self._started - self._taken < min(limit, self._depth):
-                self._may_start = True
+            if self._alternate and not self._may_start and self._started - self._taken < min(limit, self._ahead):
+                self._may_start, self._ahead = True, min(2 * self._ahead, self._depth)
                 self._changed.notify_all()
             while not self._has_enough():
                 changed = self._changed.wait(SOURCE_TIMEOUT_S if self._taken in self._results else None)
@@ -123,7 +135,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
         with self._source_lock:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._exhausted or (self._may_start and self._started - self._taken < self._depth)
+                    lambda: self._exhausted or (self._may_start and self._started - self._taken < self._ahead)
                 )
                 if self._exhausted:
                     return None
@@ -138,6 +150,6 @@ class PrefetchDecoder(Generic[Source, Decoded]):
             with self._changed:
                 self._started += 1
                 self._decoding += 1
-                if self._alternate and self._started - self._taken >= self._depth:
+                if self._alternate and self._started - self._taken >= self._ahead:
                     self._may_start = False
                 return self._started - 1, source

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from runtime.errors import ModelError
-from runtime.photos.open_photo import Photo, open_photo
+from runtime.photos.open_photo import Photo, opened_photo
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -50,9 +50,11 @@ class Preprocessing:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        # A JPEG is decoded at a half, a quarter or an eighth if that keeps twice the resolution that is needed.
+        # A JPEG is decoded at a half, a quarter or an eighth if that keeps twice the resolution that is needed, and a
+        # very large picture of another format is reduced in the same way.
         min_side = math.ceil(2 * self.size / self.crop_pct)
-        return self.crop(open_photo(photo, min_side=min_side))
+        with opened_photo(photo, min_side=min_side) as image:
+            return self.crop(image)
 
     def crop(self, image: Image.Image) -> np.ndarray:
         """Crop and resample an image that is already upright RGB. Returns uint8, shape (size, size, 3)."""

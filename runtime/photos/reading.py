@@ -1,12 +1,18 @@
 """Reading the bytes of a photo from a path or a file object, up to a limit."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from runtime.errors import PhotoError
+from runtime.errors import PhotoError, TruncatedPhotoError, UnavailablePhotoError
 from runtime.photos.limits import MAX_BYTES
+
+PIECE_BYTES = 1024**2
+"""Most bytes that are asked for at once from a file object, whose size is not known."""
+NAME_ERRORS = frozenset({errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+"""Errors that come from the name of a photo and do not pass. All other errors of the system may."""
 
 
 def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> tuple[bytes, str]:
@@ -16,23 +22,28 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
         photo: a path, the bytes themselves, or a file object in binary mode.
 
     Raises:
-        PhotoError: the photo is missing, empty, larger than `MAX_BYTES` or cannot be read, or ``photo`` has another
-            type.
+        TruncatedPhotoError: the photo is empty.
+        UnavailablePhotoError: the photo exists, but cannot be read now.
+        PhotoError: the photo is missing or larger than `MAX_BYTES`, or ``photo`` has another type.
     """
-    name = "the photo"
+    name, advice = "the photo", ""
     if isinstance(photo, str | os.PathLike):
         name = os.fsdecode(photo)
+        if name.startswith(("http://", "https://")):
+            raise PhotoError(f"{name}: addresses are not downloaded; download the photo and give its path or bytes")
         content = _read_path(Path(photo))
     elif isinstance(photo, bytes | bytearray | memoryview):
         content = bytes(photo)
     elif hasattr(photo, "read"):
         if _file_descriptor(photo) == 0:
             name = "standard input"
+        else:
+            advice = ", or was read before; call seek(0)"
         content = _read_stream(photo, name)
     else:
         raise PhotoError(f"a photo is a path, bytes, a file, an image or an array, not {type(photo).__name__}")
     if not content:
-        raise PhotoError(f"{name}: the file is empty")
+        raise TruncatedPhotoError(f"{name}: the file is empty{advice}")
     if len(content) > MAX_BYTES:
         raise PhotoError(f"{name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
     return content, name
@@ -44,17 +55,22 @@ def _read_path(path: Path) -> bytes:
         # Non-blocking, so that a FIFO without a writer is refused and not waited for.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb") as file:
-            kind = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(kind):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise PhotoError(f"{path}: not a file")
-            return file.read(MAX_BYTES + 1)
+            # Python reserves as much memory as it is asked to read.
+            return file.read(min(status.st_size, MAX_BYTES) + 1)
     except FileNotFoundError:
         raise PhotoError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise PhotoError(f"{path}: is a folder, not a photo") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PhotoError(f"{path}: cannot be read ({reason})") from None
+    except OSError as error:
+        kind = PhotoError if error.errno in NAME_ERRORS else UnavailablePhotoError
+        raise kind(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:  # a null character in the name
+        raise PhotoError(f"{path}: cannot be read ({error})") from None
+    except MemoryError:
+        raise not_enough_memory(str(path)) from None
 
 
 def _read_stream(file: BinaryIO, name: str) -> bytes:
@@ -62,14 +78,21 @@ def _read_stream(file: BinaryIO, name: str) -> bytes:
     parts, remaining = [], MAX_BYTES + 1
     try:
         # One read from an unbuffered file, a pipe or a socket may return only a part.
-        while remaining > 0 and (part := file.read(remaining)):
+        while remaining > 0 and (part := file.read(min(remaining, PIECE_BYTES))):
             if not isinstance(part, bytes):
                 raise PhotoError(f"{name}: open the file in binary mode")
             parts.append(part)
             remaining -= len(part)
+        return b"".join(parts)
     except (OSError, ValueError) as error:
-        raise PhotoError(f"{name}: cannot be read ({error})") from None
-    return b"".join(parts)
+        raise UnavailablePhotoError(f"{name}: cannot be read ({error})") from None
+    except MemoryError:
+        raise not_enough_memory(name) from None
+
+
+def not_enough_memory(name: str) -> UnavailablePhotoError:
+    """Return the error for a photo that this machine has too little memory for at the moment."""
+    return UnavailablePhotoError(f"{name}: not enough memory; stop other programs or send a smaller copy")
 
 
 def _file_descriptor(file: BinaryIO) -> int | None:

@@ -1,6 +1,7 @@
 """Watching a folder."""
 
 import contextlib
+import io
 import itertools
 import json
 import os
@@ -9,14 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from runtime import FlowerClassifier, FlowerError, ModelError
+from runtime import Answer, FlowerClassifier, FlowerError, ModelError, UnavailablePhotoError
 from runtime.watching.answer_log import DEFAULT_LOG_NAME, AnswerLog, FileVersion, open_answer_log
-from runtime.watching.watch import watch
+from runtime.watching.watch import Watch
 from tests.runtime.child_process import enable_keyboard_interrupt
 from tests.samples.tiny_model import save_tiny_model
 
@@ -54,11 +56,13 @@ def scan_actions(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return actions
 
 
-def run(classifier: FlowerClassifier, folder: Path) -> list[dict[str, object]]:
+def run(
+    classifier: FlowerClassifier, folder: Path, said: Callable[[str], None] = lambda _: None
+) -> list[dict[str, object]]:
     """Return the entries that are logged until Ctrl-C."""
     lines = []
     with open_answer_log(folder / DEFAULT_LOG_NAME) as answers, contextlib.suppress(KeyboardInterrupt):
-        for line in watch(classifier, folder, answers, 1):
+        for line in Watch(classifier, folder, answers, 1, report=said).lines():
             lines.append(json.loads(line))
     return lines
 
@@ -113,6 +117,118 @@ def test_incomplete_line_is_replaced(classifier: FlowerClassifier, folder: Path,
     with open_answer_log(folder / DEFAULT_LOG_NAME) as answers:
         assert list(answers.answered) == [str(folder / "a.png")]
     assert (folder / DEFAULT_LOG_NAME).read_bytes() == line
+
+
+LINE = b'{"photo": "a.png", "size": 1, "modified_ns": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ("ending", "kept"),
+    [(b"\0" * 5000, LINE), (LINE[:20] + b"\0" * 99, LINE), (b"\0" * 9 + b"\n" + LINE, LINE + b"\0" * 9 + b"\n" + LINE)],
+    ids=["zeros", "a part and zeros", "zeros before the last line"],
+)
+def test_what_a_power_cut_leaves_is_removed(ending: bytes, kept: bytes, folder: Path) -> None:
+    path = folder / "answers.jsonl"
+    for start in (LINE, b""):
+        path.write_bytes(start + ending)
+        with open_answer_log(path) as answers:
+            assert answers.removed_bytes == len(start + ending) - len(path.read_bytes())
+            assert list(answers.answered) == (["a.png"] if start or LINE in ending else [])
+        assert path.read_bytes() == (kept if start else ending if LINE in ending else b"")
+
+
+def test_what_is_not_the_photos_fault_is_tried_again_and_said_once(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+    predict = classifier.predict
+
+    def refused_at_first(photo: str, top: int) -> Answer:
+        tries.append(len(tries))
+        if len(tries) < 4:
+            raise UnavailablePhotoError(f"{photo}: cannot be read (Permission denied)")
+        return predict(photo, top)
+
+    monkeypatch.setattr(classifier, "predict", refused_at_first)
+    red(folder / "a.png")
+    scan_actions += [None] * 20
+    said: list[str] = []
+    assert len(run(classifier, folder, said.append)) == 1
+    assert len(tries) == 4  # at 2, 4, 8 and 16 seconds
+    assert said == [f"{folder / 'a.png'}: cannot be read (Permission denied); it is tried again"]
+
+
+def test_old_logs_of_passing_errors_are_tried_again(folder: Path) -> None:
+    path = folder / "answers.jsonl"
+    path.write_bytes(LINE.replace(b'"size"', b'"error": "a.png: cannot be read (Permission denied)", "size"'))
+    with open_answer_log(path) as answers:
+        assert answers.answered == {}
+
+
+def test_photo_without_its_end_is_damaged_only_after_a_minute(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
+) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((200, 100), 50).save(buffer, "JPEG")
+    content = buffer.getvalue()
+    for name in ("paused.jpg", "lost.jpg"):
+        (folder / name).write_bytes(content[:-100])
+    scan_actions += [None] * 30 + [lambda: (folder / "paused.jpg").write_bytes(content)] + [None] * 100
+    paused, lost = run(classifier, folder)
+    assert ("error" in paused, Path(str(paused["photo"])).name) == (False, "paused.jpg")
+    assert "truncated" in str(lost["error"])
+
+
+def test_log_that_is_moved_or_removed_continues_in_a_new_file(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
+) -> None:
+    answers = folder / DEFAULT_LOG_NAME
+    scan_actions += [lambda: red(folder / "a.png"), *[None] * 4, lambda: answers.rename(folder / "old.jsonl")]
+    scan_actions += [lambda: red(folder / "b.png"), *[None] * 4, answers.unlink]
+    scan_actions += [lambda: red(folder / "c.png"), *[None] * 4]
+    assert len(run(classifier, folder)) == 3
+    assert [Path(json.loads(line)["photo"]).name for line in answers.read_text().splitlines()] == ["c.png"]
+
+
+def test_full_disk_that_is_freed_loses_no_answer(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, full = os.write, [True]
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:5] if full[0] else content))
+    red(folder / "a.png")
+    scan_actions += [None] * 6 + [lambda: full.__setitem__(0, False), None, None]
+    said: list[str] = []
+    assert len(run(classifier, folder, said.append)) == 1
+    assert (folder / DEFAULT_LOG_NAME).read_bytes().count(b"\n") == 1
+    assert len(said) == 1
+    assert "No space left" in said[0]
+
+
+def test_folder_that_cannot_be_read_is_said_once(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(parent: str, onerror: Callable[[OSError], None]) -> Iterator[tuple[str, list[str], list[str]]]:
+        onerror(PermissionError(13, "Permission denied", str(folder / "locked")))
+        yield str(folder), ["locked"], ["a.cr2"]
+
+    monkeypatch.setattr(os, "walk", refused)
+    scan_actions += [None] * 4
+    said: list[str] = []
+    assert run(classifier, folder, said.append) == []
+    assert ["locked: cannot be read" in said[0], "1 .cr2" in said[1], len(said)] == [True, True, 2]
+
+
+def test_name_that_is_no_text_can_be_mapped_back(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
+) -> None:
+    name = os.fsdecode(os.fsencode(folder) + b"/\xffrose.png")
+    red(Path(name))
+    scan_actions += [None] * 4
+    (entry,) = run(classifier, folder)
+    assert entry["photo"] == str(folder / "\ufffdrose.png")
+    assert os.fsdecode(bytes.fromhex(str(entry["photo_bytes"]))) == name
+    scan_actions += [None] * 4
+    assert run(classifier, folder) == []
 
 
 def test_photo_has_one_name_for_every_spelling_of_the_folder(

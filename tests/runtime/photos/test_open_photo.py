@@ -128,7 +128,7 @@ def test_data_around_a_jpeg_is_not_counted_as_scans(options: dict[str, bool]) ->
 
 @pytest.mark.parametrize(
     ("photo_format", "info", "megapixels"),
-    [("PNG", {}, 64), ("JPEG", {}, 120), ("MPO", {}, 120), ("JPEG", {"progressive": 1}, 64), ("WEBP", {}, 40)],
+    [("PNG", {}, 48), ("JPEG", {}, 120), ("MPO", {}, 120), ("JPEG", {"progressive": 1}, 48), ("WEBP", {}, 20)],
 )
 def test_each_format_has_its_limit_of_pixels(photo_format: str, info: dict[str, int], megapixels: int) -> None:
     class Header(Image.Image):
@@ -146,8 +146,8 @@ def test_each_format_has_its_limit_of_pixels(photo_format: str, info: dict[str, 
 
 
 def test_table_of_formats_gives_names_and_suffixes() -> None:
-    assert format_names() == "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"
-    assert {".jpg", ".jpeg", ".tif", ".avif"} <= SUFFIXES
+    assert format_names().startswith("JPEG, PNG, WebP, GIF, TIFF, BMP")
+    assert {".jpg", ".jpeg", ".jfif", ".tif", ".avif", ".heic"} <= SUFFIXES
     assert len(SUFFIXES) == sum(len(photo_format.suffixes) for photo_format in FORMATS.values())
 
 
@@ -166,14 +166,13 @@ def bomb(width: int, height: int) -> bytes:
     [
         (b"", "empty"),
         (b"I am no picture at all.", "not a photo"),
-        (b"\x00\x00\x00\x18ftypheic" + bytes(64), "HEIC"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a photo"),
         (encoded(Image.new("RGB", (64, 64), RED), "JPEG")[:300], "damaged"),
         (bomb(12_000, 12_000), "megapixels"),
         (bomb(50_000, 50_000), "megapixels"),
         (bomb(300, 300), "damaged"),
     ],
-    ids=["empty", "text", "heic", "postscript", "truncated", "144 MP", "bomb", "no data"],
+    ids=["empty", "text", "postscript", "truncated", "144 MP", "bomb", "no data"],
 )
 def test_invalid_photo_is_refused_with_a_message(content: bytes, words: str) -> None:
     with pytest.raises(PhotoError, match=words) as caught:
@@ -194,7 +193,13 @@ def test_path_without_a_photo_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
+    "array",
+    [
+        np.zeros((4, 4, 5), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
 )
 def test_arrays_of_other_shapes_or_types_are_refused(array: np.ndarray) -> None:
     with pytest.raises(PhotoError):
@@ -209,7 +214,7 @@ def test_the_image_of_the_caller_is_not_changed() -> None:
 
 
 @settings(max_examples=150)
-@given(data=st.data(), form=st.sampled_from([f for f in FORMATS if f != "AVIF"]))
+@given(data=st.data(), form=st.sampled_from([f for f in FORMATS if f not in ("AVIF", "HEIF")]))
 def test_damaged_files_give_a_picture_or_a_photo_error(data: st.DataObject, form: str) -> None:
     """However a valid file is damaged, no other exception than `PhotoError` is raised."""
     content = bytearray(encoded(halves(RED, BLUE), form))

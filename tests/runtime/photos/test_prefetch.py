@@ -61,12 +61,13 @@ def test_alternating_decoder_starts_nothing_while_results_remain(monkeypatch: py
 
     decoder = PrefetchDecoder(source(), lambda number: number, threads=3, depth=4, alternate=True)
     begun = []
-    for limit in (2, 1, 1, 2):
+    for limit, count in ((2, 1), (2, 2), (2, 2), (1, 1), (1, 1), (2, 2)):
         found = decoder.next_batch(limit)
-        assert len(found) == limit
+        assert len(found) == count
         begun.append(len(asked))
     decoder.close()
-    assert begun == [4, 4, 4, 8]
+    # One at first, then two, then four at a time, and no more while results remain.
+    assert begun == [1, 3, 7, 7, 7, 11]
 
 
 @pytest.mark.parametrize("alternate", [False, True])
