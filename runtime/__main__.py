@@ -11,13 +11,13 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from runtime.command_line.flower_infer import main
-from runtime.command_line.standard_streams import reserve_standard_descriptors, silence_libraries
+from runtime.command_line.standard_streams import reserve_standard_descriptors, silence_warnings
 
 
 def run() -> int:
     """Run the command ``flower-infer`` and return its exit status."""
     reserve_standard_descriptors()
-    silence_libraries()
+    silence_warnings()
     return main(on_ready=enable_keyboard_interrupt)
 
 

@@ -1,7 +1,7 @@
 """`FlowerClassifier`: photos in, class names and probabilities out."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 from PIL import Image
@@ -84,9 +84,9 @@ class FlowerClassifier:
         return self._session.device
 
     @property
-    def failed_devices(self) -> tuple[str, ...]:
-        """The devices that ``auto`` tried before `device`. onnxruntime supports them, but they did not start."""
-        return tuple(self._session.failed_devices)
+    def failed_devices(self) -> Mapping[str, str]:
+        """The devices that ``auto`` tried before `device`, each with the reason why it did not start."""
+        return dict(self._session.failed_devices)
 
     @property
     def threads(self) -> int:

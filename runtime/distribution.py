@@ -2,6 +2,9 @@
 
 __version__ = "0.3.0"
 
+DEBUG = "FLOWER_EDGE_DEBUG"
+"""The environment variable that shows the messages of the libraries. Its value does not matter."""
+
 PACKAGE_PREFIX = __name__.removesuffix("runtime.distribution")
 """``flower_edge.`` where the wheel is installed; empty in a checkout, whose packages have no common parent."""
 

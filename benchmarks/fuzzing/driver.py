@@ -49,7 +49,7 @@ def fuzz(
     """Give inputs of one kind to the runtime.
 
     Args:
-        kind: ``photo``, ``crafted`` or ``model``.
+        kind: ``photo``, ``crafted``, ``largest`` or ``model``.
         count: how many inputs.
         more: for ``model``, the path of a valid model file, which is damaged.
         first: number of the first input.

@@ -9,6 +9,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from runtime.photos.formats import FORMATS, use_heic_decoder
+
 SIDE = 96
 """Pixels of the valid photos."""
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -55,6 +57,9 @@ def valid_photos() -> tuple[bytes, ...]:
         (rgb.quantize(16), "BMP", {}),
         (rgb, "AVIF", {"quality": 60}),
     ]
+    if FORMATS["HEIF"].installed:
+        use_heic_decoder()
+        photos.append((rgb, "HEIF", {"exif": exif.tobytes()}))
     encoded = []
     for image, image_format, options in photos:
         file = io.BytesIO()

@@ -1,6 +1,6 @@
 """Gives malformed inputs to the runtime, in a process of its own, and prints one line of JSON for each.
 
-Usage: python -m benchmarks.fuzzing.worker photo|model|crafted FIRST LAST [VALID_MODEL]
+Usage: python -m benchmarks.fuzzing.worker photo|model|crafted|largest FIRST LAST [VALID_MODEL]
 """
 
 import json
@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.core.machine import peak_memory
+from benchmarks.fuzzing.largest_photos import LARGEST_PHOTOS
 from benchmarks.fuzzing.malformed_inputs import CRAFTED_PHOTOS, damaged, valid_photos
-from runtime.command_line.standard_streams import silence_libraries
+from runtime.command_line.standard_streams import silence_warnings
 from runtime.errors import FlowerError
 from runtime.photos.preprocessing import Preprocessing
 
@@ -33,6 +34,12 @@ def photo_cases(first: int, last: int) -> Iterator[Case]:
 def crafted_cases(first: int, last: int) -> Iterator[Case]:
     """Decode and preprocess photos that are crafted to exhaust memory or time."""
     for name, make in list(CRAFTED_PHOTOS.items())[first:last]:
+        yield name, partial(Preprocessing(), make())
+
+
+def largest_cases(first: int, last: int) -> Iterator[Case]:
+    """Decode and preprocess photos that are as large as the limits allow."""
+    for name, make in list(LARGEST_PHOTOS.items())[first:last]:
         yield name, partial(Preprocessing(), make())
 
 
@@ -57,12 +64,13 @@ def model_cases(first: int, last: int, valid_model: str) -> Iterator[Case]:
 CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "photo": photo_cases,
     "crafted": crafted_cases,
+    "largest": largest_cases,
     "model": model_cases,
 }
 
 if __name__ == "__main__":
     kind, first, last, *rest = sys.argv[1:]
-    silence_libraries()
+    silence_warnings()
     for name, attempt in CASES[kind](int(first), int(last), *rest):
         started, outcome, detail = time.perf_counter(), "answered", ""
         try:

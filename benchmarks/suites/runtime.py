@@ -16,6 +16,7 @@ from benchmarks.core.harness import Figures, Part, Run, Suite
 from benchmarks.core.process_timing import infer_command, measure_commands
 from benchmarks.core.timing import percentiles
 from benchmarks.fuzzing.driver import MEMORY_LIMIT, fuzz
+from benchmarks.fuzzing.largest_photos import LARGEST_PHOTOS
 from benchmarks.fuzzing.malformed_inputs import CRAFTED_PHOTOS
 from benchmarks.measurements.classifier_throughput import (
     measure_idle_cpu_time,
@@ -23,6 +24,8 @@ from benchmarks.measurements.classifier_throughput import (
     measure_memory,
 )
 from benchmarks.measurements.confidence import measure_confidence
+from benchmarks.measurements.largest_photos import THREADS as LARGEST_THREADS
+from benchmarks.measurements.largest_photos import measure_largest_photos
 from benchmarks.measurements.model_loading import measure_model_loading
 from benchmarks.measurements.reduced_scale import (
     measure_camera_photos,
@@ -104,6 +107,11 @@ def measure_memory_growth(options: argparse.Namespace) -> Figures:
     return {"rows": measure_memory(_read_test(options).paths, options.photos, options.threads)}
 
 
+def measure_limits(_options: argparse.Namespace) -> Figures:
+    """Peak memory on the largest photos that are accepted."""
+    return {"rows": measure_largest_photos(), "process_threads": LARGEST_THREADS}
+
+
 def measure_large_photos(options: argparse.Namespace) -> Figures:
     """Time and answers of decoding large photos at reduced scale."""
     test = _read_test(options)
@@ -137,6 +145,7 @@ def measure_malformed_inputs(options: argparse.Namespace) -> Figures:
         ("photos, damaged", "photo", options.inputs - models, ()),
         ("model files, damaged", "model", models, (str(DEFAULT_MODEL),)),
         ("photos, crafted to exhaust memory or time", "crafted", len(CRAFTED_PHOTOS), ()),
+        ("photos as large as the limits allow", "largest", len(LARGEST_PHOTOS), ()),
     )
     rows = []
     with tqdm(total=sum(count for _, _, count, _ in plans), desc="fuzz", unit="input", disable=None) as bar:
@@ -159,6 +168,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "cold": measure_cold_start,
     "many": measure_throughput,
     "memory": measure_memory_growth,
+    "limits": measure_limits,
     "large": measure_large_photos,
     "idle": measure_idle,
     "confidence": measure_probabilities,

@@ -154,9 +154,9 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
         strict=options.strict,
         only=read_names(options.only) if options.only else None,
     )
-    for device in classifier.failed_devices:
+    for device, reason in classifier.failed_devices.items():
         if not options.quiet:
-            _print_error(FlowerError(f"{device} could not be started; running on {classifier.device}"))
+            _print_error(FlowerError(f"{device} could not be started ({reason}); running on {classifier.device}"))
     if options.info:
         from runtime.command_line.descriptions import describe_model
 

@@ -1,8 +1,10 @@
-"""The standard streams of a command: keeping their descriptors, and keeping libraries from writing to them."""
+"""The standard streams of a command: keeping their descriptors, and keeping Python's warnings off standard error."""
 
 import os
 import sys
 import warnings
+
+from runtime.distribution import DEBUG
 
 
 def reserve_standard_descriptors() -> None:
@@ -18,17 +20,10 @@ def reserve_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this descriptor
 
 
-def silence_libraries() -> None:
-    """Reserve standard error for this command's messages.
+def silence_warnings() -> None:
+    """Show no warnings of Python, unless the user asks for them (``python -W``, or the variable `DEBUG`).
 
-    libtiff writes to the descriptor about every damaged file, and Pillow issues warnings about unusual ones. The error
-    that `runtime.photos.open_photo` raises already says what is wrong with a photo.
+    Pillow issues warnings about unusual files. The error of `runtime.photos.open_photo` already says what is wrong.
     """
-    if not sys.warnoptions:
+    if not sys.warnoptions and DEBUG not in os.environ:
         warnings.simplefilter("ignore")
-    if sys.stderr is not None:
-        own, null = os.dup(sys.stderr.fileno()), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stderr.fileno())
-        os.close(null)
-        # This stays open for the life of the process.
-        sys.stderr = os.fdopen(own, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)

@@ -1,6 +1,8 @@
 """The devices that the installed onnxruntime can use, and its execution providers for each."""
 
+import ctypes
 from collections.abc import Sequence
+from pathlib import Path
 
 import onnxruntime
 
@@ -34,6 +36,21 @@ def candidate_devices(name: str) -> Sequence[Device]:
             "(or use --device cpu)"
         )
     return [DEVICES[name]]
+
+
+def missing_library(device: Device) -> str | None:
+    """Return why the library of a device's provider cannot be loaded, in the system's words, or None if it can.
+
+    onnxruntime leaves out a provider whose library cannot be loaded, and only logs the reason, for example
+    "libcudnn.so.9: cannot open shared object file".
+    """
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    for library in sorted(folder.glob(f"*onnxruntime_providers_{device.name}.*")):
+        try:
+            ctypes.CDLL(str(library))
+        except OSError as error:
+            return str(error)
+    return None
 
 
 def providers_for(device: Device) -> list[str]:

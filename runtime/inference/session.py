@@ -1,6 +1,7 @@
 """Opening a model with onnxruntime on a device, and running it."""
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from runtime.errors import DeviceError, ModelError, NotEnoughMemoryError, says_too_little_memory
+from runtime.distribution import DEBUG
+from runtime.errors import DeviceError, FlowerError, ModelError, NotEnoughMemoryError, says_too_little_memory
 from runtime.inference.cpu_threads import default_threads
 from runtime.inference.devices import Device
+from runtime.inference.forked_process import reopen_after_fork
 from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, ModelInfo, check_model_file
-from runtime.inference.providers import candidate_devices, providers_for
+from runtime.inference.providers import candidate_devices, missing_library, providers_for
 
 MAX_REASON = 200
 """Longest part of onnxruntime's message that is repeated, in characters."""
@@ -38,7 +41,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     if int8_products_overflow():
         options.add_session_config_entry("session.x64quantprecision", "1")
     # Errors are raised as exceptions; onnxruntime's log lines would repeat them.
-    options.log_severity_level = 4
+    options.log_severity_level = 1 if DEBUG in os.environ else 4
     return options
 
 
@@ -51,6 +54,10 @@ class Outputs:
     familiarity: np.ndarray | None
     """float32, shape (batch,), 0 to 1: how near a photo is to the photographs of the training that show the class with
     its largest logit. None if the model file has no such output."""
+
+
+class _NotStartedError(Exception):
+    """A device does not start. The text is the reason."""
 
 
 class Session:
@@ -72,24 +79,51 @@ class Session:
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise DeviceError(f"threads must be a whole number from 1 up, not {threads!r}")
         self.threads = threads or default_threads()
-        self.failed_devices: list[str] = []
-        """The devices that ``auto`` tried first and that did not start."""
+        self.failed_devices: dict[str, str] = {}
+        """The devices that ``auto`` tried first and that did not start: name → reason."""
         candidates = candidate_devices(device)
         check_model_file(self.path)
         for candidate in candidates:
-            session = self._open(candidate)
-            if session is not None:
-                self._session, self.device = session, candidate.name
+            try:
+                self._session: onnxruntime.InferenceSession | None = self._open(candidate)
+                self._device = candidate
                 break
-            if len(candidates) == 1:
-                raise DeviceError(
-                    f"{candidate.name} ({candidate.summary}) was asked for but could not be started; check its driver "
-                    "and libraries, or use --device cpu"
-                )
-            self.failed_devices.append(candidate.name)
+            except _NotStartedError as reason:
+                if len(candidates) == 1:
+                    raise DeviceError(
+                        f"{candidate.name} ({candidate.summary}) was asked for but could not be started ({reason}); "
+                        "check its driver and libraries, or use --device cpu"
+                    ) from None
+                self.failed_devices[candidate.name] = str(reason)
 
-    def _open(self, device: Device) -> onnxruntime.InferenceSession | None:
-        """Return a session on ``device``, or None if the device does not start."""
+        self._reopening = threading.Lock()
+        reopen_after_fork(self)
+
+    @property
+    def device(self) -> str:
+        """The device that runs the network: a name in `runtime.inference.devices.DEVICES`."""
+        return self._device.name
+
+    def forget(self) -> onnxruntime.InferenceSession | None:
+        """Give up the opened session of another process and return it. The next run opens the model again."""
+        inherited, self._session = self._session, None
+        self._reopening = threading.Lock()  # another thread of the other process may have held it
+        return inherited
+
+    def _opened(self) -> onnxruntime.InferenceSession:
+        with self._reopening:
+            if self._session is None:
+                try:
+                    self._session = self._open(self._device)
+                except _NotStartedError as reason:
+                    raise DeviceError(
+                        f"{self.device} could not be started again in a forked process ({reason}); open the model "
+                        "after the fork, or use --device cpu"
+                    ) from None
+            return self._session
+
+    def _open(self, device: Device) -> onnxruntime.InferenceSession:
+        """Return a session on ``device``."""
         try:
             # onnxruntime's Python layer has a fallback of its own, which prints on standard output.
             session = onnxruntime.InferenceSession(
@@ -104,10 +138,12 @@ class Session:
             if says_too_little_memory(error):
                 raise NotEnoughMemoryError(NOT_ENOUGH_MEMORY) from None
             if device.name != "cpu":
-                return None
+                raise _NotStartedError(missing_library(device) or _first_line(error)) from None
             raise ModelError(f"{self.path}: not a model that onnxruntime can open ({_first_line(error)})") from None
         # onnxruntime leaves out a provider that cannot start, without an error.
-        return session if device.provider in session.get_providers() else None
+        if device.provider not in session.get_providers():
+            raise _NotStartedError(missing_library(device) or "onnxruntime gives no reason")
+        return session
 
     def _check_contract(self, session: onnxruntime.InferenceSession) -> None:
         size = self.info.preprocessing.size
@@ -149,7 +185,9 @@ class Session:
             NotEnoughMemoryError: the memory does not suffice for a batch of this size.
         """
         try:
-            results: list[Any] = self._session.run(self._outputs, {INPUT: images})
+            results: list[Any] = self._opened().run(self._outputs, {INPUT: images})
+        except FlowerError:
+            raise
         except Exception as error:
             if says_too_little_memory(error):
                 raise NotEnoughMemoryError(NOT_ENOUGH_MEMORY) from None

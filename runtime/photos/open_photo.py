@@ -3,7 +3,7 @@
 1. Read the bytes (`runtime.photos.reading`).
 2. Identify the format (this module, with the table in `runtime.photos.formats`).
 3. Check the limits (`runtime.photos.limits`).
-4. Decode, convert to RGB and turn upright (`runtime.photos.rgb`).
+4. Decode, convert to RGB and turn upright (`runtime.photos.decoding.rgb`).
 """
 
 import io
@@ -17,13 +17,21 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError
-from runtime.photos.decoding_memory import DECODING_MEMORY, LARGE_FILE_BYTES, LARGE_FILES, decoding_bytes
+from runtime.photos.decoding.memory import (
+    BUDGET_BYTES,
+    DECODING_MEMORY,
+    LARGE_DECODING_BYTES,
+    LARGE_FILE_BYTES,
+    decoding_bytes,
+    give_back_free_memory,
+)
+from runtime.photos.decoding.needless_parts import TIFF_SIGNATURES, without_needless_parts
+from runtime.photos.decoding.rgb import error_text, image_from_array, upright_rgb
+from runtime.photos.decoding.tiff_messages import silence_libtiff
+from runtime.photos.decoding.truncation import decode_without_end_marker, ends_early
 from runtime.photos.formats import FORMATS, HEIC_ADVICE, format_names, format_of, is_heic, use_heic_decoder
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
-from runtime.photos.needless_parts import without_needless_parts
 from runtime.photos.reading import not_enough_memory, read_photo
-from runtime.photos.rgb import error_text, image_from_array, upright_rgb
-from runtime.photos.truncation import decode_without_end_marker, ends_early
 
 Photo = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
@@ -38,9 +46,8 @@ def open_photo(photo: Photo, *, min_side: int | None = None) -> Image.Image:
     Args:
         photo: a path, the bytes of an image file, a binary file object, a Pillow image, or a uint8 array of shape
             (height, width, 3) in RGB, (height, width, 4) with opacity or (height, width) in grey.
-        min_side: if given, a JPEG, or another picture of more than `runtime.photos.rgb.REDUCED_PIXELS`, may be decoded
-            at a reduced scale whose shorter side is at least this many pixels. For photos from a phone this is several
-            times as fast.
+        min_side: if given, a JPEG, or a very large picture of another format, may be decoded at a reduced scale whose
+            shorter side is at least this many pixels. For photos from a phone this is several times as fast.
 
     Raises:
         TruncatedPhotoError: the end of the file is missing.
@@ -55,7 +62,7 @@ def open_photo(photo: Photo, *, min_side: int | None = None) -> Image.Image:
 def opened_photo(photo: Photo, *, min_side: int | None = None) -> Iterator[Image.Image]:
     """Yield what `open_photo` returns. Its memory counts as used for decoding until the context ends.
 
-    All threads together use a limited amount of memory for decoding (`runtime.photos.decoding_memory`), so a thread may
+    All threads together use a limited amount of memory for decoding (`runtime.photos.decoding.memory`), so a thread may
     wait here.
     """
     if isinstance(photo, np.ndarray):
@@ -64,8 +71,10 @@ def opened_photo(photo: Photo, *, min_side: int | None = None) -> Iterator[Image
         check_size(photo, "the image")
         yield upright_rgb(photo, "the image", copy=True, min_side=min_side)
     else:
-        with LARGE_FILES.reserve(_is_large_file(photo)), ExitStack() as stack:
-            yield _decode_file(*read_photo(photo), min_side, stack)
+        with ExitStack() as stack:
+            if is_large := _is_large_file(photo):
+                stack.enter_context(DECODING_MEMORY.reserve(BUDGET_BYTES))
+            yield _decode_file(*read_photo(photo), min_side, None if is_large else stack)
 
 
 def _is_large_file(photo: Photo) -> bool:
@@ -75,26 +84,37 @@ def _is_large_file(photo: Photo) -> bool:
         return False
 
 
-def _decode_file(content: bytes, name: str, min_side: int | None, stack: ExitStack) -> Image.Image:
-    """Return the picture in a file. Its reserved memory becomes free when ``stack`` is closed."""
+def _decode_file(content: bytes, name: str, min_side: int | None, stack: ExitStack | None) -> Image.Image:
+    """Return the picture in a file.
+
+    Args:
+        content: of the file.
+        name: of the photo, for messages.
+        min_side: as in `open_photo`.
+        stack: its end frees the memory that is reserved here; None if memory is reserved already.
+    """
     try:
         return _decode(content, name, min_side, stack)
     except DamagedPhotoError as error:
-        stack.close()
+        if stack:
+            stack.close()
         kept = without_needless_parts(content)
         if kept is not None:
             with suppress(DamagedPhotoError):
                 return _decode(kept, name, min_side, stack)
-            stack.close()
         if isinstance(error, TruncatedPhotoError) or not ends_early(content):
             raise
         raise TruncatedPhotoError(f"{name}: the end of the file is missing") from None
 
 
-def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack) -> Image.Image:
+def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | None) -> Image.Image:
     with _identify(content, name) as image:
         check_file(image, content, name)
-        stack.enter_context(DECODING_MEMORY.reserve(decoding_bytes(image, min_side)))
+        needed = decoding_bytes(image, min_side)
+        if stack is not None:
+            stack.enter_context(DECODING_MEMORY.reserve(needed))
+        if needed > LARGE_DECODING_BYTES:
+            give_back_free_memory()
         is_jpeg = format_of(image) is FORMATS["JPEG"]
 
         def decode(image: Image.Image) -> Image.Image:
@@ -117,6 +137,8 @@ def _identify(content: bytes, name: str) -> Image.Image:
         if not FORMATS["HEIF"].installed:
             raise PhotoError(f"{name}: HEIC; {HEIC_ADVICE}, or save it as JPEG")
         use_heic_decoder()
+    if content[:4] in TIFF_SIGNATURES:
+        silence_libtiff()
     try:
         return Image.open(
             io.BytesIO(content), formats=[form for form in FORMATS if form in Image.OPEN or form != "HEIF"]

@@ -1,5 +1,6 @@
 """`PrefetchDecoder`: threads that decode photos before the network needs them."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
@@ -55,6 +56,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
         self._started = self._taken = self._decoding = 0
         self._exhausted = False
         self._source_error: BaseException | None = None
+        self._process = os.getpid()
         # Daemon threads do not keep the process alive if the iterator waits for ever.
         self._threads: list[threading.Thread] = []
         for _ in range(threads):
@@ -76,9 +78,12 @@ class PrefetchDecoder(Generic[Source, Decoded]):
             At most ``limit`` items with their results; an empty list at the end.
 
         Raises:
+            FlowerError: this process was forked from the one that started the threads.
             BaseException: the exception of ``sources``, or one of ``decode`` that is not a `FlowerError`, after all
                 results before it are taken.
         """
+        if os.getpid() != self._process:
+            raise FlowerError("this process was forked while photos were being decoded; call predict_many again")
         with self._changed:
             self._wanted = limit if self._alternate else 1
             if self._alternate and not self._may_start and self._started - self._taken < min(limit, self._ahead):

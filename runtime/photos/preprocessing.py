@@ -54,7 +54,10 @@ class Preprocessing:
         # very large picture of another format is reduced in the same way.
         min_side = math.ceil(2 * self.size / self.crop_pct)
         with opened_photo(photo, min_side=min_side) as image:
-            return self.crop(image)
+            pixels = self.crop(image)
+            # Its memory is free before another photo may use as much.
+            image.close()
+            return pixels
 
     def crop(self, image: Image.Image) -> np.ndarray:
         """Crop and resample an image that is already upright RGB. Returns uint8, shape (size, size, 3)."""

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks import run_suite
+from benchmarks.measurements.largest_photos import measure_largest_photos
 from tests.samples.drawn_flowers import draw_flower
 
 
@@ -23,7 +25,7 @@ def test_report_has_the_parts_that_were_measured(dataset: Path, tmp_path: Path) 
     assert figures["large"]["camera"]["photos"] == 1
     assert 0 <= figures["large"]["enlarged"]["difference_max"] <= 1
     assert 0 <= figures["confidence"]["passing"] <= 1
-    assert [row["failures"] for row in figures["fuzz"]["rows"]] == [[], [], []]
+    assert [row["failures"] for row in figures["fuzz"]["rows"]] == [[], [], [], []]
     assert figures["fuzz"]["command"].startswith(f"python -m benchmarks runtime --data {dataset} --camera")
     assert figures["fuzz"]["machine"]["threads_used"] > 0
     text = report.markdown.read_text()
@@ -36,3 +38,9 @@ def test_report_has_the_parts_that_were_measured(dataset: Path, tmp_path: Path) 
     ):
         assert f"## {heading}" in text
     assert "## Idle" not in text
+
+
+@pytest.mark.slow
+def test_the_largest_photos_fit_into_512_megabytes() -> None:
+    peaks = {row["name"]: row["peak_bytes"] for row in measure_largest_photos()}
+    assert {name: peak for name, peak in peaks.items() if peak > 512_000_000} == {}

@@ -64,7 +64,8 @@ def test_paired_score_interval_and_exact_test() -> None:
     hits, reference = np.ones(100, bool), np.ones(100, bool)
     hits[:2], reference[50:58] = False, False
     compared = compare_paired(hits, reference)
-    assert (compared.gained, compared.lost, compared.difference) == (8, 2, pytest.approx(0.06))
+    assert (compared.gained, compared.lost) == (8, 2)
+    assert compared.difference == pytest.approx(0.06)
     # R: binom.test(8, 10)
     assert compared.p_value == pytest.approx(0.1094, abs=1e-4)
     assert compare_paired(hits, hits).p_value == 1

@@ -1,6 +1,8 @@
 """`FlowerClassifier` and the model files it opens."""
 
 import contextlib
+import io
+import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime import Answer, DeviceError, FlowerClassifier, FlowerError, ModelError, ModelInfo, PhotoError
+from runtime.errors import NotEnoughMemoryError
 from runtime.inference.model_file import PREFIX, Cuts
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
 
@@ -55,9 +58,49 @@ def test_predict_many_keeps_the_order_of_photos_and_errors(classifier: FlowerCla
     assert [first.best.label, third.best.label] == ["red", "blue"]
 
 
-def test_predict_many_refuses_a_single_path(classifier: FlowerClassifier) -> None:
-    with pytest.raises(PhotoError, match="list"):
-        next(classifier.predict_many("rose.jpg"))
+@pytest.mark.parametrize("photos", ["rose.jpg", b"", bytearray(), Path("rose.jpg"), io.BytesIO(), RED, 3])
+def test_wrong_argument_is_an_error_of_the_call(classifier: FlowerClassifier, photos: Any) -> None:
+    with pytest.raises(PhotoError, match="several photos"):
+        classifier.predict_many(photos)
+
+
+@pytest.mark.parametrize("top", [0, -1, 1.5, True])
+def test_number_of_classes_must_be_at_least_one(classifier: FlowerClassifier, top: Any) -> None:
+    with pytest.raises(FlowerError, match="top must be"):
+        classifier.predict_many([], top=top)
+    with pytest.raises(FlowerError, match="top must be"):
+        classifier.predict(RED, top=top)
+
+
+def test_first_answer_waits_for_the_first_photo_only(classifier: FlowerClassifier) -> None:
+    begun = itertools.count()
+    answers = classifier.predict_many(RED for _ in iter(lambda: next(begun), 100))
+    next(answers)
+    assert next(begun) == 1
+    assert len(list(answers)) == 98
+
+
+def test_too_little_memory_for_a_thread_is_said(classifier: FlowerClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", fail)
+    with pytest.raises(FlowerError, match="not enough memory"):
+        next(classifier.predict_many([RED]))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("std::bad_alloc"), RuntimeError("... AllocateRawInternal failed")]
+)
+def test_too_little_memory_does_not_blame_the_model(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", fail)
+    with pytest.raises(NotEnoughMemoryError, match="not enough memory"):
+        FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"))
 
 
 def test_answer_below_the_threshold_is_uncertain(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """Devices, and the number of CPU threads."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import onnxruntime
 import pytest
+from PIL import Image
 
 from runtime import DeviceError, FlowerClassifier
 from runtime.inference.cpu_threads import default_threads, physical_cores, processor_time_limit
@@ -48,8 +52,11 @@ def test_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         pytest.skip("there is a GPU")
     provide_devices(monkeypatch, "cuda", "cpu")
     classifier = FlowerClassifier(model)
-    assert (classifier.device, classifier.failed_devices) == ("cpu", ("cuda",))
-    with pytest.raises(DeviceError, match="could not be started"):
+    assert (classifier.device, list(classifier.failed_devices)) == ("cpu", ["cuda"])
+    (tmp_path / "capi").mkdir()
+    (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"no library")
+    monkeypatch.setattr("onnxruntime.__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(DeviceError, match=r"could not be started \(.*libonnxruntime_providers_cuda.so"):
         FlowerClassifier(model, device="cuda")
 
 
@@ -85,3 +92,30 @@ def test_control_group_limits(membership: str, files: dict[str, str], limit: flo
 def test_half_a_processor_gets_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.inference.cpu_threads.processor_time_limit", lambda: 0.5)
     assert default_threads() == 1
+
+
+FORKED = """
+import os, sys
+from runtime import FlowerClassifier, FlowerError
+classifier = FlowerClassifier(sys.argv[1], device="cpu", threads=2)
+begun = classifier.predict_many([sys.argv[2]] * 9)
+next(begun)
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+print(classifier.predict(sys.argv[2]).best.label, len(list(classifier.predict_many([sys.argv[2]] * 3))))
+try:
+    list(begun)
+except FlowerError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_process_answers_and_ends(tmp_path: Path) -> None:
+    model, photo = save_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "red.png"
+    Image.new("RGB", (30, 20), (250, 20, 10)).save(photo)
+    command = [sys.executable, "-c", FORKED, str(model), str(photo)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert (first, "was forked" in second) == ("red 3", True)

@@ -332,3 +332,18 @@ def test_ctrl_c_keeps_the_answers_so_far(model: str, red: Path) -> None:
     lines = [first, *rest.splitlines()]
     assert len(lines) < 5000
     assert {json.loads(line)["photo"] for line in lines} == {str(red)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libtiff is found through Linux's list of mapped files")
+def test_damaged_tiff_is_one_line_and_a_crash_is_reported(model: str, red: Path, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((200, 200), 50).save(buffer, "TIFF", compression="tiff_lzw")
+    content = bytearray(buffer.getvalue())
+    content[100:3000:7] = bytes(len(content[100:3000:7]))
+    (tmp_path / "bad.tif").write_bytes(content)
+    result = infer("--model", model, str(tmp_path / "bad.tif"))
+    assert len(result.stderr.splitlines()) == 1
+    crash = "import runtime.__main__ as program, os; program.main = lambda **_: os.abort(); program.run()"
+    environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
+    result = subprocess.run([sys.executable, "-c", crash], capture_output=True, cwd=ROOT, timeout=120, env=environment)
+    assert b"Fatal Python error: Aborted" in result.stderr

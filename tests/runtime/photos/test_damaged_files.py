@@ -149,7 +149,7 @@ def test_photo_that_cannot_be_read_now_is_not_called_damaged(tmp_path: Path, mon
         patch.setattr("os.open", refuse)
         with pytest.raises(UnavailablePhotoError, match="Too many open files"):
             open_photo(tmp_path / "photo.jpg")
-    monkeypatch.setattr("runtime.photos.rgb._to_rgb", lambda *_: bytearray(2**60))
+    monkeypatch.setattr("runtime.photos.decoding.rgb._to_rgb", lambda *_: bytearray(2**60))
     with pytest.raises(UnavailablePhotoError, match="not enough memory"):
         open_photo(tmp_path / "photo.jpg")
 

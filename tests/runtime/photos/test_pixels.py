@@ -127,7 +127,7 @@ def test_picture_without_a_visible_pixel_is_refused() -> None:
 
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_very_large_picture_is_reduced_in_strips(orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.photos.rgb.REDUCED_PIXELS", 300 * 200)
+    monkeypatch.setattr("runtime.photos.decoding.rgb.REDUCED_PIXELS", 300 * 200)
     random = np.random.default_rng(0)
     small = random.integers(0, 256, (67, 131, 4), dtype=np.uint8)
     small[..., 3] |= 128

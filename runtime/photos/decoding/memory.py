@@ -4,11 +4,13 @@ A device with 512 MB can decode one photo of the largest size, or several usual 
 largest.
 """
 
+import ctypes
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from PIL import Image
 
@@ -17,9 +19,11 @@ from runtime.photos.formats import FORMATS, format_of
 BUDGET_BYTES = 240_000_000
 """Memory for decoding. A photo that needs more is decoded alone."""
 LARGE_FILE_BYTES = 16_000_000
-"""One file of more bytes is read at a time."""
+"""While a larger file is read and decoded, no other photo is decoded."""
 LARGEST_REDUCTION = 8
 """libjpeg decodes at 1/8 of the size or more."""
+LARGE_DECODING_BYTES = 32_000_000
+"""Before decoding that needs more, memory that is left from other photos is given back to the system."""
 COEFFICIENT_BYTES = 6
 """libjpeg holds three coefficients of 16 bits for each pixel of a picture in several scans."""
 OTHER_BYTES_PER_PIXEL = 8
@@ -67,11 +71,28 @@ class MemoryBudget:
 
 
 DECODING_MEMORY = MemoryBudget(BUDGET_BYTES)
-LARGE_FILES = MemoryBudget(1)
-"""Holds one large file at a time."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=DECODING_MEMORY.reset)
-    os.register_at_fork(after_in_child=LARGE_FILES.reset)
+
+
+@cache
+def _trim_function() -> Callable[[int], int] | None:
+    """Return glibc's ``malloc_trim``, or None with another C library."""
+    try:
+        function: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+        return function
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+def give_back_free_memory() -> None:
+    """Return memory that is free in this process to the system.
+
+    glibc keeps what was freed in blocks of up to 32 MB, separately for each thread. After a few large photos that is
+    several times as much as any of them needs.
+    """
+    if trim := _trim_function():
+        trim(0)
 
 
 def decoding_bytes(image: Image.Image, min_side: int | None) -> int:

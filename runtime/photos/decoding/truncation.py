@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageChops
 
-from runtime.photos.jpeg_scans import count_scans
+from runtime.photos.decoding.jpeg_scans import count_scans
 
 END_OF_IMAGE = b"\xff\xd9"
 FILLERS = (b"", b"\x55" * 64, b"\xaa" * 64)
@@ -18,12 +18,12 @@ BOX_HEADER = 8
 def ends_early(content: bytes) -> bool:
     """Return whether a file says that it is longer than it is. Of the other formats, Pillow says so itself."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return struct.unpack_from("<I", content, 4)[0] + BOX_HEADER > len(content)
+        return int.from_bytes(content[4:8], "little") + BOX_HEADER > len(content)
     if content[4:8] == b"ftyp":
         return _boxes_end_early(content)
     if content[:4] in (b"II*\0", b"MM\0*") and len(content) >= 8:
         # Many programs write the directory at the end of the file.
-        return struct.unpack_from("<I" if content[:2] == b"II" else ">I", content, 4)[0] + 2 > len(content)
+        return int.from_bytes(content[4:8], "little" if content[:2] == b"II" else "big") + 2 > len(content)
     return False
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError
-from runtime.photos.pixel_meaning import PixelMeaning
+from runtime.photos.decoding.pixel_meaning import PixelMeaning
 from runtime.photos.reading import not_enough_memory
 
 TRANSPOSE_BY_ORIENTATION = {
