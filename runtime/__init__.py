@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime.distribution import __version__
-from runtime.errors import DeviceError, FlowerError, ModelError, PhotoError
+from runtime.errors import DeviceError, FlowerError, ModelError, OutOfMemoryError, PhotoError
 from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ __all__ = [
     "FlowerError",
     "ModelError",
     "ModelInfo",
+    "OutOfMemoryError",
     "PhotoError",
     "Prediction",
     "Preprocessing",

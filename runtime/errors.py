@@ -23,3 +23,10 @@ class ModelError(FlowerError):
 
 class DeviceError(FlowerError):
     """A device cannot be used by the installed onnxruntime."""
+
+
+class OutOfMemoryError(PhotoError, ModelError):
+    """The memory does not suffice for a photo or the model now. Later, or on another machine, the same may work.
+
+    It is a `PhotoError` and a `ModelError`, because it can come from whatever raises one of these.
+    """

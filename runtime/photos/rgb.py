@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from runtime.errors import PhotoError
+from runtime.errors import OutOfMemoryError, PhotoError
 
 TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,7 +29,8 @@ def upright_rgb(image: Image.Image, name: str, *, copy: bool = False) -> Image.I
         copy: never return ``image`` itself, because it belongs to the caller.
 
     Raises:
-        PhotoError: the data is damaged, or the memory is too small.
+        PhotoError: the data is damaged.
+        OutOfMemoryError: the memory does not suffice.
     """
     try:
         image.load()
@@ -39,7 +40,7 @@ def upright_rgb(image: Image.Image, name: str, *, copy: bool = False) -> Image.I
             return rgb.transpose(transpose)
         return rgb.copy() if copy and rgb is image else rgb
     except MemoryError:
-        raise PhotoError(f"{name}: too large for this machine's memory") from None
+        raise OutOfMemoryError(f"{name}: not enough memory; close other programs, or send a smaller copy") from None
     except Exception as error:
         raise PhotoError(f"{name}: damaged ({error_text(error)})") from None
 
