@@ -13,6 +13,7 @@ import numpy as np
 
 from finetune.data.split import SPLITS, DataError, Split
 from runtime.photos.formats import SUFFIXES
+from runtime.photos.left_out import is_never_photo
 
 HELD_OUT_EVERY = 10
 """One photograph in this many goes to validation, and one to testing."""
@@ -55,12 +56,12 @@ def read_class_folders(data: Path, name: str) -> Split:
 
 
 def _photos_by_class(folder: Path) -> dict[str, list[Path]]:
-    """Return the photographs of each class, both in alphabetical order. Hidden files and folders are skipped."""
+    """Return the photographs of each class, in alphabetical order, without hidden files and those of systems."""
     classes = {}
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
+        if path.is_dir() and not is_never_photo(path.name):
             photographs = sorted(
-                file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+                file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not is_never_photo(file.name)
             )
             if photographs:
                 classes[path.name] = photographs

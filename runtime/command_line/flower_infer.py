@@ -5,7 +5,7 @@ import itertools
 import os
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -165,12 +165,14 @@ def _show(text: str) -> int:
 def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
     from runtime.command_line.progress import Progress
+    from runtime.photos.left_out import left_out_message
     from runtime.photos.listing import list_photos
 
     names: deque[str] = deque()
+    left_out: Counter[str] = Counter()
 
     def photos() -> "Iterator[Photo | FlowerError]":
-        for name, photo in list_photos(options.photos):
+        for name, photo in list_photos(options.photos, left_out):
             names.append(name)
             yield photo
 
@@ -190,6 +192,8 @@ def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) 
             _print(_format(name, answer, classifier, options))
         progress.advance()
     progress.clear()
+    if left_out and not options.quiet:
+        _print_error(FlowerError(left_out_message(left_out)))
     return status
 
 

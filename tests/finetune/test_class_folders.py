@@ -24,6 +24,9 @@ def test_split_of_folders_is_reproducible(tmp_path: Path) -> None:
     data = draw_folders(tmp_path, {"tulip": 20, "aster": 3})
     (data / ".hidden").mkdir()
     (data / "aster" / "notes.txt").write_text("not a photograph")
+    for other in ("@eaDir/a.jpg", "#recycle/b.jpg", "aster/._0.jpg"):  # what a storage device or a Mac adds
+        (data / other).parent.mkdir(exist_ok=True)
+        (data / other).write_bytes((data / "tulip" / "0.jpg").read_bytes())
     assert is_dataset(data)
     splits = {name: read_split(data, name) for name in ("train", "val", "test")}
     assert {name: len(split) for name, split in splits.items()} == {"train": 17, "val": 3, "test": 3}

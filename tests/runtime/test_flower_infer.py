@@ -99,6 +99,25 @@ def test_folder_means_all_photos_below_it(
     assert names == [str(folder / name) for name in ("a.png", "b.PNG", "deep/c.png")]
 
 
+def test_files_of_systems_are_no_photos_and_other_formats_are_counted(
+    model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder"
+    system = ("@eaDir/a.png/SYNO_THUMB.png", "#recycle/b.png", ".Trashes/c.png", "$RECYCLE.BIN/d.png", "._a.png")
+    for name in ("a.png", *system, "lost+found/e.png", "__MACOSX/f.png", "x.NEF", "y.nef", "z.svg", "Thumbs.db"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(red, folder / name)
+    for arguments in ([str(folder)], [f"{folder}/**/*.png"]):
+        assert main(["--model", model, "--json", *arguments]) == 0
+        captured = capsys.readouterr()
+        assert [json.loads(line)["photo"] for line in captured.out.splitlines()] == [str(folder / "a.png")]
+    assert main(["--model", model, "--json", str(folder)]) == 0
+    assert "2 .nef, 1 .svg" in capsys.readouterr().err
+    assert main(["--model", model, "--quiet", str(folder)]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["--model", model, "--json", str(folder / "@eaDir")]) == 0  # named by the user
+
+
 def test_standard_input(
     model: str, red: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
