@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime.distribution import __version__
-from runtime.errors import DeviceError, FlowerError, ModelError, OutOfMemoryError, PhotoError
+from runtime.errors import DeviceError, FlowerError, ModelError, OutOfMemoryError, PhotoError, UnreadableError
 from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
@@ -49,5 +49,6 @@ __all__ = [
     "PhotoError",
     "Prediction",
     "Preprocessing",
+    "UnreadableError",
     "__version__",
 ]

@@ -8,6 +8,10 @@ it and exit with a status other than 0, without a traceback.
 class FlowerError(Exception):
     """Base class of all errors that are raised on purpose. ``str(error)`` is one line."""
 
+    passing = False
+    """Whether the cause may pass, so that the same call may work later: too little memory, a disk that fails, a missing
+    permission. It is false if the input is at fault."""
+
     def __init__(self, message: str) -> None:
         # File names may contain newlines, and the message must stay on one line.
         super().__init__(" ".join(message.split()))
@@ -15,6 +19,12 @@ class FlowerError(Exception):
 
 class PhotoError(FlowerError):
     """A photo cannot be read: it is missing, damaged or too large, or its format is not supported."""
+
+
+class UnreadableError(PhotoError):
+    """A file exists but cannot be read now, which is not its own fault: permissions, open files, a disk, a network."""
+
+    passing = True
 
 
 class ModelError(FlowerError):
@@ -30,3 +40,5 @@ class OutOfMemoryError(PhotoError, ModelError):
 
     It is a `PhotoError` and a `ModelError`, because it can come from whatever raises one of these.
     """
+
+    passing = True

@@ -11,6 +11,7 @@ from runtime.errors import FlowerError, PhotoError
 from runtime.photos.formats import SUFFIXES
 from runtime.photos.left_out import OTHER_PICTURES, is_never_photo, is_system_name
 from runtime.photos.open_photo import Photo
+from runtime.photos.reading import unreadable
 
 
 def list_photos(
@@ -71,7 +72,7 @@ def photos_below(folder: str, left_out: Counter[str] | None = None) -> Iterator[
             elif suffix in OTHER_PICTURES and left_out is not None:
                 left_out[suffix] += 1
     for error in errors:
-        yield str(error.filename), PhotoError(f"{error.filename}: cannot be read ({error.strerror})")
+        yield str(error.filename), unreadable(error.filename, error)
 
 
 def _matching(pattern: str, left_out: Counter[str]) -> Iterator[tuple[str, Photo | FlowerError]]:

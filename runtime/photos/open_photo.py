@@ -18,7 +18,7 @@ from runtime.errors import PhotoError
 from runtime.photos.formats import FORMATS, HEIC_BRANDS, format_names, format_of
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
 from runtime.photos.reading import read_photo
-from runtime.photos.rgb import error_text, image_from_array, upright_rgb
+from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
 
 Photo = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
@@ -64,7 +64,7 @@ def _identify(content: bytes, name: str) -> Image.Image:
         raise decompression_bomb_error(name) from None
     # A decoder may raise nearly any exception for a forged file (SyntaxError, struct.error, ZeroDivisionError, …).
     except Exception as error:
-        raise PhotoError(f"{name}: damaged ({error_text(error)})") from None
+        raise decoding_error(name, error) from None
 
 
 def _reduce_scale(image: Image.Image, min_side: int) -> None:

@@ -1,12 +1,19 @@
 """Reading the bytes of a photo from a path or a file object, up to a limit."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from runtime.errors import PhotoError
+from runtime.errors import PhotoError, UnreadableError
 from runtime.photos.limits import MAX_BYTES
+
+FAULTS_OF_NAMES = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO}
+)
+"""The system's errors that a path itself causes. Every other one can pass: whether a photo is good is known only when
+its bytes are read."""
 
 
 def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> tuple[bytes, str]:
@@ -16,8 +23,8 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
         photo: a path, the bytes themselves, or a file object in binary mode.
 
     Raises:
-        PhotoError: the photo is missing, empty, larger than `MAX_BYTES` or cannot be read, or ``photo`` has another
-            type.
+        PhotoError: the photo is missing, empty or larger than `MAX_BYTES`, or ``photo`` has another type.
+        UnreadableError: the system cannot read it now.
     """
     name = "the photo"
     if isinstance(photo, str | os.PathLike):
@@ -38,6 +45,21 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
     return content, name
 
 
+def unreadable(name: str, error: OSError | ValueError) -> PhotoError:
+    """Return the error for a file or folder that the system cannot read.
+
+    Args:
+        name: of the photo or folder, for the message.
+        error: what the system or Python said.
+
+    Returns:
+        An `UnreadableError` if the reason may pass, otherwise a `PhotoError`.
+    """
+    number = getattr(error, "errno", None)
+    kind = PhotoError if number is None or number in FAULTS_OF_NAMES else UnreadableError
+    return kind(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
+
+
 def _read_path(path: Path) -> bytes:
     """Return the content of a regular file, at most one byte more than `MAX_BYTES`."""
     try:
@@ -53,8 +75,7 @@ def _read_path(path: Path) -> bytes:
     except IsADirectoryError:
         raise PhotoError(f"{path}: is a folder, not a photo") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PhotoError(f"{path}: cannot be read ({reason})") from None
+        raise unreadable(str(path), error) from None
 
 
 def _read_stream(file: BinaryIO, name: str) -> bytes:
@@ -68,7 +89,7 @@ def _read_stream(file: BinaryIO, name: str) -> bytes:
             parts.append(part)
             remaining -= len(part)
     except (OSError, ValueError) as error:
-        raise PhotoError(f"{name}: cannot be read ({error})") from None
+        raise unreadable(name, error) from None
     return b"".join(parts)
 
 

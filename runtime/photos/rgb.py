@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from runtime.errors import OutOfMemoryError, PhotoError
+from runtime.photos.reading import unreadable
 
 TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,10 +40,8 @@ def upright_rgb(image: Image.Image, name: str, *, copy: bool = False) -> Image.I
         if transpose is not None:
             return rgb.transpose(transpose)
         return rgb.copy() if copy and rgb is image else rgb
-    except MemoryError:
-        raise OutOfMemoryError(f"{name}: not enough memory; close other programs, or send a smaller copy") from None
     except Exception as error:
-        raise PhotoError(f"{name}: damaged ({error_text(error)})") from None
+        raise decoding_error(name, error) from None
 
 
 def image_from_array(array: np.ndarray) -> Image.Image:
@@ -64,9 +63,19 @@ def image_from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array)).convert("RGB")
 
 
-def error_text(error: Exception) -> str:
-    """Return the text of an error, or its type if it has none."""
-    return str(error).strip() or type(error).__name__
+def decoding_error(name: str, error: Exception) -> PhotoError:
+    """Return the error for a photo that a decoder failed on.
+
+    Args:
+        name: of the photo, for the message.
+        error: what Pillow raised.
+    """
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError(f"{name}: not enough memory; close other programs, or send a smaller copy")
+    # Errors of the system come from loading a decoder. Pillow's own errors about a photo have no number.
+    if isinstance(error, OSError) and error.errno is not None:
+        return unreadable(name, error)
+    return PhotoError(f"{name}: damaged ({str(error).strip() or type(error).__name__})")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

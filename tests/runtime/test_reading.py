@@ -1,0 +1,45 @@
+"""Reading photos: what is a photo's own fault, and what may pass."""
+
+import errno
+import os
+import re
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from runtime import OutOfMemoryError, PhotoError, UnreadableError
+from runtime.photos.open_photo import open_photo
+
+
+@pytest.mark.parametrize("function", ["runtime.photos.reading.os.open", "PIL.Image.open"])
+@pytest.mark.parametrize("name", ["EACCES", "EMFILE", "ENFILE", "EIO", "ESTALE", "ENOMEM", "ETIMEDOUT", "EHOSTDOWN"])
+def test_errors_of_the_system_may_pass(name: str, function: str, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow gets such an error when it loads the module of a decoder."""
+    number = getattr(errno, name)
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(function, fail)
+    with pytest.raises(UnreadableError, match=re.escape(os.strerror(number))) as caught:
+        open_photo(photo)
+    assert caught.value.passing
+
+
+def test_errors_of_the_photo_do_not_pass(photo: Path) -> None:
+    content = photo.read_bytes()
+    for bad in (
+        b"no photo",
+        b"",
+        content[:200],
+        photo.parent / "missing.jpg",
+        photo.parent,
+        photo / "x",
+        "\0",
+        "x" * 999,
+    ):
+        with pytest.raises(PhotoError) as refused:
+            open_photo(bad)
+        assert not refused.value.passing
+    assert OutOfMemoryError("no memory").passing
