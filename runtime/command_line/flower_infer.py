@@ -219,16 +219,22 @@ def _format(name: str, answer: "Answer", classifier: "FlowerClassifier", options
 def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from runtime.photos.formats import load_all_decoders
     from runtime.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
     from runtime.watching.watch import watch
 
     folder = Path(options.watch)
     if not folder.is_dir():
         raise FlowerError(f"{folder}: no such folder to watch")
-    with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME) as log:
+
+    def say(line: str) -> None:
+        _print_error(FlowerError(line))
+
+    load_all_decoders()
+    with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME, say) as log:
         if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
             _print_error(FlowerError(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it"))
-        for line in watch(classifier, folder, log, options.top):
+        for line in watch(classifier, folder, log, options.top, say=(lambda _: None) if options.quiet else say):
             if not options.quiet:
                 _print(line)
     return EXIT_OK

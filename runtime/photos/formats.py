@@ -63,3 +63,8 @@ def format_names() -> str:
 def load_decoders() -> None:
     """Import the decoders of the common formats. Otherwise the first photo waits for this."""
     Image.preinit()
+
+
+def load_all_decoders() -> None:
+    """Import all decoders, for a process that runs for long. One that cannot be loaded later stays missing for good."""
+    Image.init()

@@ -2,15 +2,20 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runtime.answer import answer_to_dict
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError, PhotoError
+from runtime.photos.left_out import left_out_message
 from runtime.photos.listing import photos_below
+from runtime.photos.reading import unreadable
 from runtime.watching.answer_log import AnswerLog, FileVersion
+from runtime.watching.notices import Notices
 
 POLL_INTERVAL_S = 1.0
 """Seconds between two scans of the folder."""
@@ -18,71 +23,150 @@ POLL_INTERVAL_S = 1.0
 STABLE_AFTER_S = 2.0
 """A file counts as complete when it has not changed for this many seconds."""
 
+FAULT_AFTER_S = 60.0
+"""A photo counts as unreadable when it is at fault and has not changed for this many seconds. Before that, its file can
+be an upload that pauses. Decoders do not tell reliably whether a photo is damaged or its rest is missing."""
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 2.0, 120.0
+"""Seconds until what may pass is tried again. Each pause is twice as long as the one before, up to the second value."""
+
+
+@dataclass
+class Waiting:
+    """A photo without an answer."""
+
+    version: FileVersion
+    since: float
+    """When this version was first seen. Like ``due``, by this process's clock: file times may come from another
+    machine."""
+    due: float
+    """When the photo is tried next."""
+    pause: float = FIRST_RETRY_S
+    """Seconds until the next attempt, if the next one fails for a reason that may pass."""
+    problem: str = ""
+    """Why the last attempt failed."""
+
 
 def watch(
-    classifier: FlowerClassifier, folder: Path, log: AnswerLog, top: int, interval: float = POLL_INTERVAL_S
+    classifier: FlowerClassifier,
+    folder: Path,
+    log: AnswerLog,
+    top: int,
+    interval: float = POLL_INTERVAL_S,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
     """Answer the photos in ``folder`` and below it as they arrive, for ever. Yields each line that was logged.
 
-    A photo whose file changes is answered again. A photo that cannot be read gets a line with ``error``. Lines
-    contain the absolute paths of photos, so that a photo has one name for every way to write the folder's path.
+    A photo whose file changes is answered again. A photo that is at fault gets a line with ``error``. What may pass
+    (`FlowerError.passing`) is tried again and not logged. Lines contain the absolute paths of photos, so that a photo
+    has one name for every way to write the folder's path.
 
     Args:
         classifier: names the flowers.
         folder: is scanned with all folders below it.
-        log: records which photos are answered; new answers are appended to it.
+        log: records which photos are answered; new answers are appended to it. While that fails, the watch waits.
         top: classes in an answer.
         interval: seconds between two scans.
+        say: shows a line to the user: what cannot be read now, and what is left out. Each is said once.
 
     Raises:
-        FlowerError: the folder does not exist, or the model failed. The photo is then not logged, and is answered
-            after a restart.
+        FlowerError: the folder does not exist, the path of the log leads to another file, or the model failed. The
+            photo is then not logged, and is answered after a restart.
     """
     folder = folder.resolve()
-    # Measured with this process's clock: file times may come from another machine.
-    unchanged_since: dict[str, tuple[FileVersion, float]] = {}
+    waiting: dict[str, Waiting] = {}
+    notices = Notices(say)
+    kinds_left_out: set[str] = set()
     while True:
-        if not folder.is_dir():
-            raise FlowerError(f"{folder}: no such folder to watch")
         now = time.monotonic()
-        present = dict(photos_present(folder))
-        unanswered = {photo: version for photo, version in present.items() if log.answered.get(photo) != version}
-        unchanged_since = {
-            photo: unchanged_since[photo]
-            if photo in unchanged_since and unchanged_since[photo][0] == version
-            else (version, now)
-            for photo, version in unanswered.items()
+        notices.next_scan()
+        left_out: Counter[str] = Counter()
+        present: dict[str, FileVersion] = {}
+        for place, found in photos_present(folder, left_out):
+            if isinstance(found, FileVersion):
+                present[place] = found
+            elif place == str(folder) and not found.passing:
+                raise FlowerError(f"{folder}: no such folder to watch")
+            else:
+                notices.report(place, f"{found}; it is tried again")
+        if left_out.keys() - kinds_left_out:
+            kinds_left_out |= left_out.keys()
+            say(f"{folder}: {left_out_message(left_out)}")
+        waiting = {
+            photo: waiting[photo]
+            if photo in waiting and waiting[photo].version == version
+            else Waiting(version, now, now + STABLE_AFTER_S)
+            for photo, version in present.items()
+            if log.answered.get(photo) != version
         }
-        for photo, (version, since) in unchanged_since.items():
-            if now - since >= STABLE_AFTER_S:
-                entry = _entry(classifier, photo, top)
+        for photo, state in waiting.items():
+            if now >= state.due:
+                entry = _entry(classifier, photo, top, state)
                 # If the file has changed or disappeared since the scan, perhaps only a part of it was read.
-                if file_version(photo) == version:
-                    yield log.append(photo, version, entry)
+                if entry is not None and file_version(photo) == state.version:
+                    yield _append(log, photo, state.version, entry)
+            if state.problem:
+                notices.report(photo, f"{state.problem}; it is tried again")
         time.sleep(interval)
 
 
-def photos_present(folder: Path) -> Iterator[tuple[str, FileVersion]]:
-    """Yield the photos that are in ``folder`` and below it now."""
-    for name, photo in photos_below(str(folder)):
+def photos_present(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, FileVersion | FlowerError]]:
+    """Yield the photos that are in ``folder`` and below it now, and the photos and folders that cannot be looked at.
+
+    Args:
+        folder: where to look.
+        left_out: see `runtime.photos.listing.photos_below`.
+    """
+    for name, photo in photos_below(str(folder), left_out):
         if isinstance(photo, FlowerError):
+            yield name, photo
             continue
-        version = file_version(name)
-        if version is not None:
-            yield name, version
+        try:
+            yield name, _version(name)
+        except OSError as error:
+            reason = unreadable(name, error)
+            if reason.passing:  # otherwise the file has gone since its folder was read
+                yield name, reason
 
 
 def file_version(photo: str) -> FileVersion | None:
-    """Return the current version of a file, or None if it does not exist."""
+    """Return the current version of a file, or None if it does not exist or cannot be looked at."""
     try:
-        status = os.stat(photo)  # noqa: PTH116 (a Path object for each photo costs time)
+        return _version(photo)
     except OSError:
         return None
+
+
+def _version(photo: str) -> FileVersion:
+    status = os.stat(photo)  # noqa: PTH116 (a Path object for each photo costs time)
     return FileVersion(status.st_size, status.st_mtime_ns)
 
 
-def _entry(classifier: FlowerClassifier, photo: str, top: int) -> dict[str, Any]:
+def _entry(classifier: FlowerClassifier, photo: str, top: int, state: Waiting) -> dict[str, Any] | None:
+    """Return what is logged about a photo, or None if it is tried again, at the time that ``state`` then has."""
+    state.problem = ""
     try:
         return answer_to_dict(photo, classifier.predict(photo, top))
     except PhotoError as error:
+        now = time.monotonic()
+        if error.passing:
+            state.problem = str(error)
+            state.due, state.pause = now + state.pause, min(2 * state.pause, LONGEST_RETRY_S)
+            return None
+        if now < state.since + FAULT_AFTER_S:
+            state.due = state.since + FAULT_AFTER_S
+            return None
         return {"photo": photo, "error": str(error)}
+
+
+def _append(log: AnswerLog, photo: str, version: FileVersion, entry: dict[str, Any]) -> str:
+    """Append a line to the log and return it. While this fails, for example on a full disk, wait and try again."""
+    pause = FIRST_RETRY_S
+    while True:
+        try:
+            return log.append(photo, version, entry)
+        except OSError as error:
+            if pause == FIRST_RETRY_S:
+                log.say(f"{log.path}: the answers cannot be written ({error.strerror or error}); it is tried again")
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_RETRY_S)

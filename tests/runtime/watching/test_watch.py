@@ -1,6 +1,7 @@
 """Watching a folder."""
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -10,12 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from runtime import FlowerClassifier, FlowerError, ModelError
-from runtime.watching.answer_log import DEFAULT_LOG_NAME, AnswerLog, FileVersion, open_answer_log
+from runtime import Answer, FlowerClassifier, ModelError, OutOfMemoryError, UnreadableError
+from runtime.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
 from runtime.watching.watch import watch
 from tests.runtime.child_process import enable_keyboard_interrupt
 from tests.samples.tiny_model import save_tiny_model
@@ -54,11 +56,12 @@ def scan_actions(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return actions
 
 
-def run(classifier: FlowerClassifier, folder: Path) -> list[dict[str, object]]:
-    """Return the entries that are logged until Ctrl-C."""
+def run(classifier: FlowerClassifier, folder: Path, said: list[str] | None = None) -> list[dict[str, object]]:
+    """Return the entries that are logged until Ctrl-C, and add what is shown to the user to ``said``."""
     lines = []
-    with open_answer_log(folder / DEFAULT_LOG_NAME) as answers, contextlib.suppress(KeyboardInterrupt):
-        for line in watch(classifier, folder, answers, 1):
+    say = [].append if said is None else said.append
+    with open_answer_log(folder / DEFAULT_LOG_NAME, say) as answers, contextlib.suppress(KeyboardInterrupt):
+        for line in watch(classifier, folder, answers, 1, say=say):
             lines.append(json.loads(line))
     return lines
 
@@ -98,7 +101,7 @@ def test_changed_photo_is_answered_again_and_unreadable_photo_is_logged(
     classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
 ) -> None:
     (folder / "a.png").write_text("no photo")
-    scan_actions += [None] * 4 + [lambda: red(folder / "a.png")] + [None] * 4
+    scan_actions += [None] * 63 + [lambda: red(folder / "a.png")] + [None] * 4
     first, second = run(classifier, folder)
     assert "not a photo" in str(first["error"])
     assert second["predictions"]
@@ -142,30 +145,97 @@ def test_failing_model_records_no_photo(
     assert len(run(classifier, folder)) == 1
 
 
-def test_too_long_answer_is_not_written(folder: Path) -> None:
-    answers = AnswerLog(folder / DEFAULT_LOG_NAME)
-    with pytest.raises(FlowerError, match="--top"):
-        answers.append("a.png", FileVersion(1, 2), {"photo": "x" * 16_000_000})
-    assert (folder / DEFAULT_LOG_NAME).read_bytes() == b""
+def test_what_may_pass_is_tried_again_and_said_once(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict = classifier.predict
+    attempts: list[str] = []
+
+    def fails_at_first(photo: Any, top: int) -> Answer:
+        attempts.append(photo)
+        if len(attempts) <= 6:
+            raise UnreadableError(f"{photo}: cannot be read (Permission denied)")
+        if len(attempts) == 7:
+            raise OutOfMemoryError("not enough memory")
+        return predict(photo, top)
+
+    red(folder / "a.png")
+    red(folder / "b.png")
+    monkeypatch.setattr(classifier, "predict", fails_at_first)
+    scan_actions += [None] * 90
+    said: list[str] = []
+    assert [Path(str(entry["photo"])).name for entry in run(classifier, folder, said)] == ["b.png", "a.png"]
+    assert len(said) == 2
+    assert "a.png: cannot be read (Permission denied); it is tried again" in said[0]
+    assert "memory" in said[1]
+    assert len(attempts) == 9  # growing pauses: not one for each of the 90 scans
 
 
-def test_full_disk_leaves_complete_lines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = AnswerLog(folder / DEFAULT_LOG_NAME)
-    answers.append("a.png", FileVersion(1, 2), {"photo": "a.png"})
-    before = (folder / DEFAULT_LOG_NAME).read_bytes()
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:5]))
-    with pytest.raises(OSError, match="No space"):
-        answers.append("b.png", FileVersion(1, 2), {"photo": "b.png"})
-    assert (folder / DEFAULT_LOG_NAME).read_bytes() == before
+def test_upload_that_pauses_is_not_damaged(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
+) -> None:
+    content = {}
+    for form in ("jpg", "png", "webp", "avif"):
+        Image.effect_noise((300, 200), 90).convert("RGB").save(folder / f"a.{form}")
+        content[form] = (folder / f"a.{form}").read_bytes()
+        (folder / f"a.{form}").write_bytes(content[form][: len(content[form]) // 2])
+    (folder / "a.gif").touch()  # empty until its first bytes arrive
+    scan_actions += [None] * 30
+    scan_actions += [lambda form=form: (folder / f"a.{form}").write_bytes(content[form]) for form in content]
+    scan_actions += [None] * 70
+    entries = run(classifier, folder)
+    assert sorted((Path(str(entry["photo"])).name, "error" in entry) for entry in entries) == [
+        ("a.avif", False), ("a.gif", True), ("a.jpg", False), ("a.png", False), ("a.webp", False),
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize("content", ["notes\n", '{"photo": "a.png"}\n', "[1]\n", '{"a": 1}', "x" * 16_000_001])
-def test_file_that_is_no_log_is_not_changed(content: str, folder: Path) -> None:
-    (folder / "notes.txt").write_text(content)
-    with pytest.raises(FlowerError, match="not a log of answers"):
-        AnswerLog(folder / "notes.txt")
-    assert (folder / "notes.txt").read_text() == content
+def test_unreadable_folder_and_other_formats_are_said_once(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("locked", "other"):
+        (folder / name).mkdir()
+        red(folder / name / "a.png")
+    (folder / "b.heic").touch()
+    locked = True
+    scandir = os.scandir
+
+    def scan(path: str) -> object:
+        if locked and Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    def unlock() -> None:
+        nonlocal locked
+        locked = False
+
+    monkeypatch.setattr(os, "scandir", scan)
+    scan_actions += [None] * 5 + [unlock] + [None] * 5
+    said: list[str] = []
+    entries = run(classifier, folder, said)
+    assert [Path(str(entry["photo"])).parent.name for entry in entries] == ["other", "locked"]
+    assert ["locked: cannot be read (Permission denied)" in line for line in said] == [True, False]
+    assert "1 .heic" in said[1]
+
+
+def test_a_full_disk_loses_no_answer(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free: list[int] = []
+
+    def full(handle: int) -> None:
+        if len(free) < 4:
+            free.append(handle)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for name in ("a.png", "b.png"):
+        red(folder / name)
+    monkeypatch.setattr(os, "fsync", full)
+    scan_actions += [None] * 12
+    said: list[str] = []
+    entries = run(classifier, folder, said)
+    assert [Path(str(entry["photo"])).name for entry in entries] == ["a.png", "b.png"]
+    assert [json.loads(line) for line in (folder / DEFAULT_LOG_NAME).read_text().splitlines()] == entries
+    assert ["No space" in line for line in said] == [True]
 
 
 def test_command_continues_after_being_killed(classifier: FlowerClassifier, folder: Path, tmp_path: Path) -> None:
