@@ -11,7 +11,16 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime.distribution import __version__
-from runtime.errors import DeviceError, FlowerError, ModelError, OutOfMemoryError, PhotoError, UnreadableError
+from runtime.errors import (
+    DamagedPhotoError,
+    DeviceError,
+    FlowerError,
+    ModelError,
+    OutOfMemoryError,
+    PhotoError,
+    TruncatedPhotoError,
+    UnreadableError,
+)
 from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
@@ -40,6 +49,7 @@ __getattr__ = lazy_attributes(__name__, _LAZY)
 
 __all__ = [
     "Answer",
+    "DamagedPhotoError",
     "DeviceError",
     "FlowerClassifier",
     "FlowerError",
@@ -49,6 +59,7 @@ __all__ = [
     "PhotoError",
     "Prediction",
     "Preprocessing",
+    "TruncatedPhotoError",
     "UnreadableError",
     "__version__",
 ]

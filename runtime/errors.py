@@ -27,6 +27,14 @@ class UnreadableError(PhotoError):
     passing = True
 
 
+class DamagedPhotoError(PhotoError):
+    """The bytes of a photo cannot be decoded."""
+
+
+class TruncatedPhotoError(DamagedPhotoError):
+    """The bytes of a photo end before the picture does. A file that is still being written looks like this."""
+
+
 class ModelError(FlowerError):
     """A model file cannot be used: it is missing, damaged, or not made by ``python -m export``."""
 

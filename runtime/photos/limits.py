@@ -7,7 +7,7 @@ from PIL import Image
 
 from runtime.errors import PhotoError
 from runtime.photos.formats import FORMATS, format_of
-from runtime.photos.jpeg_scans import count_scans
+from runtime.photos.structure.jpeg_markers import count_scans
 
 MAX_BYTES = 128 * 1024**2
 """Largest file that is read, in bytes."""
@@ -17,7 +17,7 @@ MAX_PIXELS = 64_000_000
 conversion to RGB."""
 
 MAX_SCANS = 100
-"""Most scans of one JPEG (`runtime.photos.jpeg_scans`). Cameras and editors write about ten."""
+"""Most scans of one JPEG (`runtime.photos.structure.jpeg_markers`). Cameras and editors write about ten."""
 
 TILE_TAGS = (322, 323)
 """TIFF's tags TileWidth and TileLength."""

@@ -14,11 +14,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from runtime.errors import PhotoError
+from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError
 from runtime.photos.formats import FORMATS, HEIC_BRANDS, format_names, format_of
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
 from runtime.photos.reading import read_photo
 from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
+from runtime.photos.structure.file_end import ends_early
 
 Photo = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
@@ -37,7 +38,8 @@ def open_photo(photo: Photo, *, min_side: int | None = None) -> Image.Image:
             which is several times as fast for photos from a phone.
 
     Raises:
-        PhotoError: the photo is missing, damaged or too large, or its format is not supported.
+        PhotoError: the photo is missing, damaged or too large, or its format is not supported. It is a
+            `TruncatedPhotoError` if the bytes end before the picture does.
     """
     if isinstance(photo, np.ndarray):
         return image_from_array(photo)
@@ -45,6 +47,18 @@ def open_photo(photo: Photo, *, min_side: int | None = None) -> Image.Image:
         check_size(photo, "the image")
         return upright_rgb(photo, "the image", copy=True)
     content, name = read_photo(photo)
+    try:
+        return _decode(content, name, min_side)
+    except DamagedPhotoError:
+        if ends_early(content):
+            raise TruncatedPhotoError(
+                f"{name}: incomplete (the file ends before the picture does); send it again"
+            ) from None
+        raise
+
+
+def _decode(content: bytes, name: str, min_side: int | None) -> Image.Image:
+    """Return the photo in the bytes of a file; the arguments are those of `open_photo`."""
     with _identify(content, name) as image:
         check_file(image, content, name)
         if min_side and format_of(image) is FORMATS["JPEG"]:
@@ -59,7 +73,7 @@ def _identify(content: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError:
         if content[4:12] in HEIC_BRANDS:
             raise PhotoError(f"{name}: HEIC is not supported; save it as JPEG") from None
-        raise PhotoError(f"{name}: not a photo; use {format_names()}") from None
+        raise DamagedPhotoError(f"{name}: not a photo; use {format_names()}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise decompression_bomb_error(name) from None
     # A decoder may raise nearly any exception for a forged file (SyntaxError, struct.error, ZeroDivisionError, …).

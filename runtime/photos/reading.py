@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from runtime.errors import PhotoError, UnreadableError
+from runtime.errors import PhotoError, TruncatedPhotoError, UnreadableError
 from runtime.photos.limits import MAX_BYTES
 
 FAULTS_OF_NAMES = frozenset(
@@ -23,7 +23,8 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
         photo: a path, the bytes themselves, or a file object in binary mode.
 
     Raises:
-        PhotoError: the photo is missing, empty or larger than `MAX_BYTES`, or ``photo`` has another type.
+        PhotoError: the photo is missing or larger than `MAX_BYTES`, or ``photo`` has another type.
+        TruncatedPhotoError: there are no bytes.
         UnreadableError: the system cannot read it now.
     """
     name = "the photo"
@@ -39,7 +40,7 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
     else:
         raise PhotoError(f"a photo is a path, bytes, a file, an image or an array, not {type(photo).__name__}")
     if not content:
-        raise PhotoError(f"{name}: the file is empty")
+        raise TruncatedPhotoError(f"{name}: the file is empty")
     if len(content) > MAX_BYTES:
         raise PhotoError(f"{name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
     return content, name

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from runtime.errors import OutOfMemoryError, PhotoError
+from runtime.errors import DamagedPhotoError, OutOfMemoryError, PhotoError
 from runtime.photos.reading import unreadable
 
 TRANSPOSE_BY_ORIENTATION = {
@@ -30,7 +30,7 @@ def upright_rgb(image: Image.Image, name: str, *, copy: bool = False) -> Image.I
         copy: never return ``image`` itself, because it belongs to the caller.
 
     Raises:
-        PhotoError: the data is damaged.
+        DamagedPhotoError: the data cannot be decoded.
         OutOfMemoryError: the memory does not suffice.
     """
     try:
@@ -75,7 +75,7 @@ def decoding_error(name: str, error: Exception) -> PhotoError:
     # Errors of the system come from loading a decoder. Pillow's own errors about a photo have no number.
     if isinstance(error, OSError) and error.errno is not None:
         return unreadable(name, error)
-    return PhotoError(f"{name}: damaged ({str(error).strip() or type(error).__name__})")
+    return DamagedPhotoError(f"{name}: damaged ({str(error).strip() or type(error).__name__})")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
