@@ -29,7 +29,6 @@ from benchmarks.workers import worker_path
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from runtime.command_line.arguments import add_data_argument, add_threads_argument, positive_int
-from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import DEFAULT_MODEL
 
 EXAMPLES = """\
@@ -56,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inputs", type=positive_int, default=20_000, metavar="N", help="inputs for the part fuzz (default: 20,000)"
     )
-    add_threads_argument(parser, default_threads())
+    add_threads_argument(parser)
 
 
 def measure_cold_start(options: argparse.Namespace) -> Figures:

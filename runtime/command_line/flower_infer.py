@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from runtime.command_line.arguments import positive_int
+from runtime.command_line.arguments import add_threads_argument, positive_int
 from runtime.command_line.completion import complete
 from runtime.command_line.names_and_cuts import add_answer_arguments, read_names
 from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
@@ -68,9 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
     )  # fmt: skip
     network.add_argument("--model", metavar="FILE", help="a model file (default: the model inside the package)")
-    network.add_argument(
-        "--threads", type=positive_int, metavar="N", help="CPU threads (default: the physical cores allowed)"
-    )
+    add_threads_argument(network)
     other = parser.add_argument_group("other commands")
     other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive in a folder, until Ctrl-C")
     other.add_argument(

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from runtime.errors import DeviceError, ModelError
-from runtime.inference.cpu_threads import default_threads
+from runtime.inference.cpu_threads import cpu_threads
 from runtime.inference.devices import Device
 from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, ModelInfo, check_model_file
@@ -26,8 +26,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
         threads: CPU threads for one operator.
     """
     options = onnxruntime.SessionOptions()
-    # More threads than processors slow each other down, because waiting threads spin.
-    options.intra_op_num_threads = min(threads, os.cpu_count() or 1)
+    options.intra_op_num_threads = cpu_threads(threads)
     options.inter_op_num_threads = 1
     # Threads spin while they wait for the next layer, because a layer takes less time than waking a thread. They stop
     # spinning between two runs, to save the battery and the time of other processes.
@@ -57,7 +56,7 @@ class Session:
     Args:
         path: a model file written by ``python -m export``.
         device: ``auto``, or a name in `runtime.inference.devices.DEVICES`.
-        threads: CPU threads for one operator; by default `runtime.inference.cpu_threads.default_threads`.
+        threads: CPU threads for one operator, see `runtime.inference.cpu_threads.cpu_threads`.
 
     Raises:
         ModelError: the file is missing, damaged or not made by this toolkit.
@@ -68,7 +67,7 @@ class Session:
         self.path = Path(path)
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise DeviceError(f"threads must be a whole number from 1 up, not {threads!r}")
-        self.threads = threads or default_threads()
+        self.threads = cpu_threads(threads)
         self.failed_devices: list[str] = []
         """The devices that ``auto`` tried first and that did not start."""
         candidates = candidate_devices(device)

@@ -1,12 +1,15 @@
 """Devices, and the number of CPU threads."""
 
+import argparse
+import os
 from pathlib import Path
 
 import onnxruntime
 import pytest
 
 from runtime import DeviceError, FlowerClassifier
-from runtime.inference.cpu_threads import default_threads, physical_cores, processor_time_limit
+from runtime.command_line.arguments import add_threads_argument
+from runtime.inference.cpu_threads import cpu_threads, default_threads, physical_cores, processor_time_limit
 from runtime.inference.devices import DEVICES
 from runtime.inference.providers import candidate_devices, providers_for
 from tests.samples.tiny_model import save_tiny_model
@@ -85,3 +88,13 @@ def test_control_group_limits(membership: str, files: dict[str, str], limit: flo
 def test_half_a_processor_gets_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.inference.cpu_threads.processor_time_limit", lambda: 0.5)
     assert default_threads() == 1
+
+
+def test_there_are_never_more_threads_than_processors(tmp_path: Path) -> None:
+    """A thread that decodes photos is one of them."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parser = argparse.ArgumentParser()
+    add_threads_argument(parser)
+    assert parser.parse_args(["--threads", "99999999999"]).threads == processors
+    assert FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"), threads=10**12).threads == processors
+    assert (cpu_threads(1), cpu_threads()) == (1, default_threads())
