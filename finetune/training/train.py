@@ -189,7 +189,7 @@ def _provenance(data: Path, train: Split, val: Split | None, weights: Path, hard
         "train_sha256": train.digest(),
         "val_images": len(val) if val is not None else 0,
         "val_sha256": val.digest() if val is not None else None,
-        "weights": weights.name,
+        "weights": os.fsencode(weights.name).decode(errors="replace"),
         "weights_sha256": file_digest(weights),
         "device": hardware.device.type,
         "precision": hardware.precision,

@@ -1,5 +1,6 @@
 """How every command of this project ends: exit codes, and errors as one line on standard error."""
 
+import io
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -46,6 +47,9 @@ def run_command(name: str, body: Callable[[], None], *, interrupted: str) -> int
         body: the work; raises `FlowerError` for expected errors.
         interrupted: what to tell the user after Ctrl-C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names may be any bytes. Those that are not text are printed as they are.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         body()
     except FlowerError as error:

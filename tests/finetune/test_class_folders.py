@@ -1,5 +1,6 @@
 """Photographs in class-named folders as a data set."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_each_split_may_have_a_folder(tmp_path: Path) -> None:
     draw_folders(tmp_path / "test", {"rose": 2})
     with pytest.raises(DataError, match="rose: this class is not in"):
         read_split(tmp_path, "test")
+
+
+def test_photographs_may_have_names_that_are_not_utf8_and_classes_not(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {"tulip": 9, "aster": 9})
+    (data / "tulip" / "0.jpg").rename(data / "tulip" / os.fsdecode(b"caf\xe9.jpg"))
+    paths = [path for name in ("train", "val", "test") for path in read_split(data, name).paths]
+    assert len(set(paths)) == 18
+    (data / "aster").rename(data / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(DataError, match="not UTF-8; rename the folder"):
+        read_split(data, "train")
 
 
 def test_data_that_cannot_be_split_is_rejected(tmp_path: Path) -> None:
