@@ -9,6 +9,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from runtime.photos.formats import HAS_HEIC
+
 SIDE = 96
 """Pixels of the valid photos."""
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -60,7 +62,17 @@ def valid_photos() -> tuple[bytes, ...]:
         file = io.BytesIO()
         image.save(file, image_format, **options)
         encoded.append(file.getvalue())
+    if HAS_HEIC:
+        encoded.append(_heic(rgb))
     return tuple(encoded)
+
+
+def _heic(image: Image.Image) -> bytes:
+    from pillow_heif import from_pillow
+
+    file = io.BytesIO()
+    from_pillow(image).save(file, quality=60)
+    return file.getvalue()
 
 
 def damaged(number: int, valid: Sequence[bytes]) -> bytes:

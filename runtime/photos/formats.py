@@ -5,6 +5,7 @@ follow from this table.
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from PIL import Image
 
@@ -23,28 +24,34 @@ class PhotoFormat:
     """Largest photo that is decoded, in pixels; None for the general limit, `runtime.photos.limits.MAX_PIXELS`."""
 
 
+HEIC = PhotoFormat("HEIF", "HEIC", (".heic", ".heif", ".hif"), max_pixels=50_000_000)
+"""The format of phones, which needs another package. Its decoder needs eight bytes for each pixel. The largest photos
+of phones have 50 megapixels."""
+HEIC_PACKAGE = "pillow-heif"
+"""The package that reads HEIC, as pip knows it."""
+HAS_HEIC = find_spec("pillow_heif") is not None
+"""Whether that package is installed."""
+
 FORMATS = {
     photo_format.pillow_name: photo_format
     for photo_format in (
         # A phone's JPEG with 108 megapixels is never decoded at full size, because libjpeg halves it while decoding.
-        PhotoFormat("JPEG", "JPEG", (".jpg", ".jpeg"), max_pixels=120_000_000),
-        PhotoFormat("PNG", "PNG", (".png",)),
+        PhotoFormat("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), max_pixels=120_000_000),
+        PhotoFormat("PNG", "PNG", (".png", ".apng")),
         # The decoder of WebP holds three copies of a picture.
         PhotoFormat("WEBP", "WebP", (".webp",), max_pixels=40_000_000),
         PhotoFormat("GIF", "GIF", (".gif",)),
         PhotoFormat("TIFF", "TIFF", (".tif", ".tiff")),
         PhotoFormat("BMP", "BMP", (".bmp",)),
         PhotoFormat("AVIF", "AVIF", (".avif",)),
+        *((HEIC,) if HAS_HEIC else ()),
     )
 }
-"""Pillow's name → format, in the order in which Pillow tries them. The other formats that Pillow knows (PostScript,
-PSD, …) hold no photographs, and every decoder can be attacked."""
+"""Pillow's name → format, in the order in which Pillow tries them, of all formats that can be read here. The other
+formats that Pillow knows (PostScript, PSD, …) hold no photographs, and every decoder can be attacked."""
 
 SUFFIXES = frozenset(suffix for photo_format in FORMATS.values() for suffix in photo_format.suffixes)
 """The file name endings of all formats, in lower case."""
-
-HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
-"""Bytes 4 to 11 of a HEIC file (ISO/IEC 23008-12), which is refused with a message of its own."""
 
 
 def format_of(image: Image.Image) -> PhotoFormat | None:

@@ -6,6 +6,8 @@ training.
 
 from collections import Counter
 
+from runtime.photos.formats import HEIC, HEIC_PACKAGE
+
 SYSTEM_NAMES = frozenset(
     {
         "@eadir", "@tmp", "#recycle", "#snapshot",  # Synology
@@ -24,7 +26,7 @@ OTHER_PICTURES = frozenset(
         ".heic", ".heif", ".hif",  # phones
         ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf",  # raw
         ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",  # data of cameras
-        ".jfif", ".jpe", ".jp2", ".j2k", ".jxl", ".jxr", ".apng", ".dib", ".ico", ".exr", ".hdr", ".ppm", ".pgm",
+        ".jp2", ".j2k", ".jxl", ".jxr", ".dib", ".ico", ".exr", ".hdr", ".ppm", ".pgm",
         ".tga", ".eps", ".psd", ".svg", ".xcf",
     }
 )  # fmt: skip
@@ -48,4 +50,7 @@ def left_out_message(left_out: Counter[str]) -> str:
         left_out: file name ending → number of files; not empty.
     """
     kinds = ", ".join(f"{number:,} {suffix}" for suffix, number in left_out.most_common())
-    return f"pictures that are left out, because their format is not read: {kinds}; save them as JPEG"
+    install = (
+        f"; to read {HEIC.suffixes[0]}, run: pip install {HEIC_PACKAGE}" if left_out.keys() & set(HEIC.suffixes) else ""
+    )
+    return f"pictures that are left out, because their format is not read: {kinds}; save them as JPEG{install}"

@@ -15,11 +15,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError
-from runtime.photos.formats import FORMATS, HEIC_BRANDS, format_names, format_of
+from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, HEIC_PACKAGE, format_names, format_of
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
 from runtime.photos.reading import read_photo
 from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
 from runtime.photos.structure.file_end import ends_early
+from runtime.photos.structure.heif_brands import is_heic
 
 Photo = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
@@ -68,17 +69,29 @@ def _decode(content: bytes, name: str, min_side: int | None) -> Image.Image:
 
 def _identify(content: bytes, name: str) -> Image.Image:
     """Return the image that Pillow finds in ``content``, not yet decoded."""
+    heic = is_heic(content)
+    if heic and not HAS_HEIC:
+        raise PhotoError(f"{name}: HEIC needs another package; run: pip install {HEIC_PACKAGE}; or save it as JPEG")
     try:
-        return Image.open(io.BytesIO(content), formats=tuple(FORMATS))
+        if heic:
+            return _open_heic(content)
+        return Image.open(io.BytesIO(content), formats=[each for each in FORMATS if each != HEIC.pillow_name])
     except UnidentifiedImageError:
-        if content[4:12] in HEIC_BRANDS:
-            raise PhotoError(f"{name}: HEIC is not supported; save it as JPEG") from None
         raise DamagedPhotoError(f"{name}: not a photo; use {format_names()}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise decompression_bomb_error(name) from None
     # A decoder may raise nearly any exception for a forged file (SyntaxError, struct.error, ZeroDivisionError, …).
     except Exception as error:
         raise decoding_error(name, error) from None
+
+
+def _open_heic(content: bytes) -> Image.Image:
+    from pillow_heif import HeifImageFile
+
+    # The class is used directly: registering it with Pillow would change what the caller's own code can open. It knows
+    # the orientation from the file's own properties, and removes it from the EXIF block.
+    image: Image.Image = HeifImageFile(io.BytesIO(content))  # type: ignore[no-untyped-call]
+    return image
 
 
 def _reduce_scale(image: Image.Image, min_side: int) -> None:

@@ -11,7 +11,7 @@ from runtime.photos.open_photo import open_photo
 from tests.samples.tiny_model import save_tiny_model
 
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"PNG", "WEBP": b"WEBP", "GIF": b"GIF8", "TIFF": b"*\0", "BMP": b"BM",
-              "AVIF": b"avif"}  # fmt: skip
+              "AVIF": b"avif", "HEIF": b"heic"}  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "count"), [("photo", 300), ("model", 200), ("crafted", len(CRAFTED_PHOTOS))])

@@ -28,7 +28,7 @@ ROOMS = {
     "benchmarks": ("workers", "core", "environments", "baselines", "fuzzing", "measurements", "suites", "command_line"),
 }  # fmt: skip
 """Package → its rooms, from the lowest to the highest. A room imports itself and the rooms before it."""
-RUNTIME_LIBRARIES = {"numpy", "PIL", "onnxruntime", "argcomplete"}
+RUNTIME_LIBRARIES = {"numpy", "PIL", "onnxruntime", "argcomplete", "pillow_heif"}
 FROM_FINETUNE_IN_EXPORT = ("finetune.accuracy", "finetune.data.", "finetune.network.")
 MAX_ENTRIES = 14
 WITHOUT_LIMIT = {"benchmarks/report"}

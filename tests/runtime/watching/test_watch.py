@@ -195,7 +195,7 @@ def test_unreadable_folder_and_other_formats_are_said_once(
     for name in ("locked", "other"):
         (folder / name).mkdir()
         red(folder / name / "a.png")
-    (folder / "b.heic").touch()
+    (folder / "b.nef").touch()
     locked = True
     scandir = os.scandir
 
@@ -214,7 +214,7 @@ def test_unreadable_folder_and_other_formats_are_said_once(
     entries = run(classifier, folder, said)
     assert [Path(str(entry["photo"])).parent.name for entry in entries] == ["other", "locked"]
     assert ["locked: cannot be read (Permission denied)" in line for line in said] == [True, False]
-    assert "1 .heic" in said[1]
+    assert "1 .nef" in said[1]
 
 
 def test_a_full_disk_loses_no_answer(
