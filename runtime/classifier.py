@@ -83,9 +83,9 @@ class FlowerClassifier:
         return self._session.device
 
     @property
-    def failed_devices(self) -> tuple[str, ...]:
-        """The devices that ``auto`` tried before `device`. onnxruntime supports them, but they did not start."""
-        return tuple(self._session.failed_devices)
+    def failed_devices(self) -> dict[str, str]:
+        """The devices that ``auto`` tried before `device` and that did not start, each with the reason."""
+        return dict(self._session.failed_devices)
 
     @property
     def threads(self) -> int:

@@ -4,6 +4,16 @@ Each is a `FlowerError`. Its message is one line for the user: what is wrong and
 it and exit with a status other than 0, without a traceback.
 """
 
+import os
+
+DEBUG_VARIABLE = "FLOWER_EDGE_DEBUG"
+"""The environment variable that asks for tracebacks of all errors and for the messages of libraries."""
+
+
+def debugging() -> bool:
+    """Return whether `DEBUG_VARIABLE` is set to something other than ``0``."""
+    return os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
+
 
 class FlowerError(Exception):
     """Base class of all errors that are raised on purpose. ``str(error)`` is one line."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.core.machine import peak_memory
 from benchmarks.fuzzing.malformed_inputs import CRAFTED_PHOTOS, damaged, valid_photos
-from runtime.command_line.standard_streams import silence_libraries
+from runtime.command_line.standard_streams import silence_decoders
 from runtime.errors import FlowerError
 from runtime.photos.preprocessing import Preprocessing
 
@@ -62,7 +62,7 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
 
 if __name__ == "__main__":
     kind, first, last, *rest = sys.argv[1:]
-    silence_libraries()
+    silence_decoders()
     for name, attempt in CASES[kind](int(first), int(last), *rest):
         started, outcome, detail = time.perf_counter(), "answered", ""
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runtime.command_line.arguments import add_threads_argument, positive_int
 from runtime.command_line.completion import complete
 from runtime.command_line.names_and_cuts import add_answer_arguments, read_names
-from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, print_traceback
 from runtime.distribution import __version__
 from runtime.errors import FlowerError
 from runtime.inference.devices import DEVICE_NAMES
@@ -116,6 +116,7 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
+        print_traceback(error)
         place = f"{error.filename}: " if error.filename else ""
         _print_error(FlowerError(f"{place}the answers cannot be written ({error.strerror or error})"))
         if sys.stdout is not None:
@@ -143,9 +144,9 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
         strict=options.strict,
         only=read_names(options.only) if options.only else None,
     )
-    for device in classifier.failed_devices:
+    for device, reason in classifier.failed_devices.items():
         if not options.quiet:
-            _print_error(FlowerError(f"{device} could not be started; running on {classifier.device}"))
+            _print_error(FlowerError(f"{device} could not be started ({reason}); running on {classifier.device}"))
     if options.info:
         from runtime.command_line.descriptions import describe_model
 
@@ -251,6 +252,7 @@ def _print_error(error: FlowerError) -> None:
         return
     from runtime.command_line.answer_formats import printable
 
+    print_traceback(error)
     print(f"flower-infer: {printable(str(error))}", file=sys.stderr, flush=True)
 
 

@@ -1,6 +1,9 @@
 """Opening a model with onnxruntime on a device, and running it."""
 
+import ctypes
 import os
+import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,15 +11,18 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from runtime.errors import DeviceError, ModelError
+from runtime.errors import DeviceError, ModelError, debugging
 from runtime.inference.cpu_threads import cpu_threads
 from runtime.inference.devices import Device
 from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, ModelInfo, check_model_file
-from runtime.inference.providers import candidate_devices, providers_for
-
-MAX_REASON = 200
-"""Longest part of onnxruntime's message that is repeated, in characters."""
+from runtime.inference.providers import (
+    candidate_devices,
+    first_line,
+    preload_libraries,
+    providers_for,
+    reason_not_started,
+)
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
@@ -34,8 +40,9 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if int8_products_overflow():
         options.add_session_config_entry("session.x64quantprecision", "1")
-    # Errors are raised as exceptions; onnxruntime's log lines would repeat them.
-    options.log_severity_level = 4
+    if not debugging():
+        # Errors are raised as exceptions; onnxruntime's log lines would repeat them.
+        options.log_severity_level = 4
     return options
 
 
@@ -53,6 +60,9 @@ class Outputs:
 class Session:
     """An opened model: photo bytes in, logits and familiarity out. Several threads may use one at the same time.
 
+    After a fork, the child opens the model again when it first runs it, because onnxruntime's threads exist only in the
+    parent.
+
     Args:
         path: a model file written by ``python -m export``.
         device: ``auto``, or a name in `runtime.inference.devices.DEVICES`.
@@ -68,25 +78,29 @@ class Session:
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise DeviceError(f"threads must be a whole number from 1 up, not {threads!r}")
         self.threads = cpu_threads(threads)
-        self.failed_devices: list[str] = []
-        """The devices that ``auto`` tried first and that did not start."""
+        self.failed_devices: dict[str, str] = {}
+        """The devices that ``auto`` tried first and that did not start, each with the reason."""
         candidates = candidate_devices(device)
         check_model_file(self.path)
         for candidate in candidates:
-            session = self._open(candidate)
-            if session is not None:
-                self._session, self.device = session, candidate.name
+            opened = self._open(candidate)
+            if isinstance(opened, onnxruntime.InferenceSession):
                 break
             if len(candidates) == 1:
                 raise DeviceError(
-                    f"{candidate.name} ({candidate.summary}) was asked for but could not be started; check its driver "
-                    "and libraries, or use --device cpu"
+                    f"{candidate.name} ({candidate.summary}) was asked for but could not be started ({opened}); check "
+                    "its driver and libraries, or use --device cpu"
                 )
-            self.failed_devices.append(candidate.name)
+            self.failed_devices[candidate.name] = opened
+        self._device, self.device = candidate, candidate.name
+        self._session: onnxruntime.InferenceSession | None = opened
+        self._reopening = threading.Lock()
+        _open_sessions.add(self)
 
-    def _open(self, device: Device) -> onnxruntime.InferenceSession | None:
-        """Return a session on ``device``, or None if the device does not start."""
+    def _open(self, device: Device) -> onnxruntime.InferenceSession | str:
+        """Return a session on ``device``, or the reason why the device does not start."""
         try:
+            preload_libraries(device)
             # onnxruntime's Python layer has a fallback of its own, which prints on standard output.
             session = onnxruntime.InferenceSession(
                 os.fspath(self.path), session_options(self.threads), providers=providers_for(device), enable_fallback=0
@@ -98,10 +112,35 @@ class Session:
         # For a bad file onnxruntime raises many types (InvalidProtobuf, Fail, RuntimeError, UnicodeDecodeError, …).
         except Exception as error:
             if device.name != "cpu":
-                return None
-            raise ModelError(f"{self.path}: not a model that onnxruntime can open ({_first_line(error)})") from None
+                return reason_not_started(device, error)
+            raise ModelError(f"{self.path}: not a model that onnxruntime can open ({first_line(error)})") from None
         # onnxruntime leaves out a provider that cannot start, without an error.
-        return session if device.provider in session.get_providers() else None
+        return session if device.provider in session.get_providers() else reason_not_started(device, None)
+
+    def _reopen(self) -> onnxruntime.InferenceSession:
+        """Return a session of this process, which is opened once."""
+        with self._reopening:
+            if self._session is None:
+                info = self.info
+                check_model_file(self.path)
+                opened = self._open(self._device)
+                if isinstance(opened, str):
+                    raise DeviceError(
+                        f"{self.device} could not be started in a forked process ({opened}); make the classifier after "
+                        "the fork"
+                    )
+                if self.info != info:
+                    self.info = info
+                    raise ModelError(f"{self.path}: the model was replaced after it was opened; start again")
+                self._session = opened
+            return self._session
+
+    def _leave_to_parent(self) -> None:
+        """Give up the parent's session in a forked child. Its destructor would wait for threads that do not exist."""
+        if self._session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))  # so it is never destroyed
+        self._session = None
+        self._reopening = threading.Lock()  # a thread of the parent may have held the old one
 
     def _check_contract(self, session: onnxruntime.InferenceSession) -> None:
         size = self.info.preprocessing.size
@@ -141,10 +180,11 @@ class Session:
         Raises:
             ModelError: the run failed, or a number is not finite.
         """
+        session = self._session or self._reopen()
         try:
-            results: list[Any] = self._session.run(self._outputs, {INPUT: images})
+            results: list[Any] = session.run(self._outputs, {INPUT: images})
         except Exception as error:
-            raise ModelError(f"{self.path}: the model failed while running ({_first_line(error)})") from None
+            raise ModelError(f"{self.path}: the model failed while running ({first_line(error)})") from None
         if not all(np.isfinite(result).all() for result in results):
             raise ModelError(f"{self.path}: the model gives numbers that are not finite; export it again")
         logits, familiarity = results[0], results[1] if self.has_familiarity else None
@@ -155,6 +195,13 @@ class Session:
         return Outputs(logits, familiarity)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:MAX_REASON] if lines else type(error).__name__
+_open_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for session in list(_open_sessions):
+        session._leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,5 +1,6 @@
 """`PrefetchDecoder`: threads that decode photos before the network needs them."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
@@ -50,6 +51,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
         self._started = self._taken = self._decoding = 0
         self._exhausted = False
         self._source_error: BaseException | None = None
+        self._process = os.getpid()
         # Daemon threads do not keep the process alive if the iterator waits for ever.
         self._threads = [threading.Thread(target=self._work, daemon=True, name="decode") for _ in range(threads)]
         for thread in self._threads:
@@ -64,9 +66,14 @@ class PrefetchDecoder(Generic[Source, Decoded]):
             At most ``limit`` items with their results; an empty list at the end.
 
         Raises:
+            FlowerError: this process was forked from the one whose threads decode.
             BaseException: the exception of ``sources``, or one of ``decode`` that is not a `FlowerError`, after all
                 results before it are taken.
         """
+        if os.getpid() != self._process:
+            raise FlowerError(
+                "a forked process cannot go on with photos that its parent began; begin again after the fork"
+            )
         with self._changed:
             self._wanted = limit if self._alternate else 1
             if self._alternate and self._started - self._taken < min(limit, self._depth):
@@ -93,6 +100,8 @@ class PrefetchDecoder(Generic[Source, Decoded]):
 
     def close(self) -> None:
         """End the threads. A thread that is decoding finishes its item first."""
+        if os.getpid() != self._process:  # no thread is left, and one may have held the lock
+            return
         with self._changed:
             self._exhausted = True
             self._changed.notify_all()

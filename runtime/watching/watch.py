@@ -10,7 +10,7 @@ from typing import Any
 
 from runtime.answer import answer_to_dict
 from runtime.classifier import FlowerClassifier
-from runtime.errors import FlowerError, PhotoError
+from runtime.errors import FlowerError, PhotoError, TruncatedPhotoError
 from runtime.photos.left_out import left_out_message
 from runtime.photos.listing import photos_below
 from runtime.photos.reading import unreadable
@@ -23,9 +23,9 @@ POLL_INTERVAL_S = 1.0
 STABLE_AFTER_S = 2.0
 """A file counts as complete when it has not changed for this many seconds."""
 
-FAULT_AFTER_S = 60.0
-"""A photo counts as unreadable when it is at fault and has not changed for this many seconds. Before that, its file can
-be an upload that pauses. Decoders do not tell reliably whether a photo is damaged or its rest is missing."""
+TRUNCATED_AFTER_S = 300.0
+"""A photo that is cut off counts as damaged when its file has not changed for this many seconds. Before that, it can be
+an upload that pauses."""
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 2.0, 120.0
 """Seconds until what may pass is tried again. Each pause is twice as long as the one before, up to the second value."""
@@ -153,8 +153,8 @@ def _entry(classifier: FlowerClassifier, photo: str, top: int, state: Waiting) -
             state.problem = str(error)
             state.due, state.pause = now + state.pause, min(2 * state.pause, LONGEST_RETRY_S)
             return None
-        if now < state.since + FAULT_AFTER_S:
-            state.due = state.since + FAULT_AFTER_S
+        if isinstance(error, TruncatedPhotoError) and now < state.since + TRUNCATED_AFTER_S:
+            state.due = state.since + TRUNCATED_AFTER_S
             return None
         return {"photo": photo, "error": str(error)}
 

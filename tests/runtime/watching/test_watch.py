@@ -59,7 +59,7 @@ def scan_actions(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def run(classifier: FlowerClassifier, folder: Path, said: list[str] | None = None) -> list[dict[str, object]]:
     """Return the entries that are logged until Ctrl-C, and add what is shown to the user to ``said``."""
     lines = []
-    say = [].append if said is None else said.append
+    say = ([] if said is None else said).append
     with open_answer_log(folder / DEFAULT_LOG_NAME, say) as answers, contextlib.suppress(KeyboardInterrupt):
         for line in watch(classifier, folder, answers, 1, say=say):
             lines.append(json.loads(line))
@@ -101,7 +101,7 @@ def test_changed_photo_is_answered_again_and_unreadable_photo_is_logged(
     classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
 ) -> None:
     (folder / "a.png").write_text("no photo")
-    scan_actions += [None] * 63 + [lambda: red(folder / "a.png")] + [None] * 4
+    scan_actions += [None] * 4 + [lambda: red(folder / "a.png")] + [None] * 4
     first, second = run(classifier, folder)
     assert "not a photo" in str(first["error"])
     assert second["predictions"]
@@ -180,9 +180,9 @@ def test_upload_that_pauses_is_not_damaged(
         content[form] = (folder / f"a.{form}").read_bytes()
         (folder / f"a.{form}").write_bytes(content[form][: len(content[form]) // 2])
     (folder / "a.gif").touch()  # empty until its first bytes arrive
-    scan_actions += [None] * 30
+    scan_actions += [None] * 100
     scan_actions += [lambda form=form: (folder / f"a.{form}").write_bytes(content[form]) for form in content]
-    scan_actions += [None] * 70
+    scan_actions += [None] * 200
     entries = run(classifier, folder)
     assert sorted((Path(str(entry["photo"])).name, "error" in entry) for entry in entries) == [
         ("a.avif", False), ("a.gif", True), ("a.jpg", False), ("a.png", False), ("a.webp", False),

@@ -11,7 +11,7 @@ from runtime import DeviceError, FlowerClassifier
 from runtime.command_line.arguments import add_threads_argument
 from runtime.inference.cpu_threads import cpu_threads, default_threads, physical_cores, processor_time_limit
 from runtime.inference.devices import DEVICES
-from runtime.inference.providers import candidate_devices, providers_for
+from runtime.inference.providers import candidate_devices, providers_for, reason_not_started
 from tests.samples.tiny_model import save_tiny_model
 
 CPU, CUDA = DEVICES["cpu"].provider, DEVICES["cuda"].provider
@@ -45,15 +45,41 @@ def test_missing_device_error_names_the_package(name: str, words: str, monkeypat
 
 
 def test_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The installed onnxruntime has no CUDA, which here stands for a GPU whose driver is missing."""
+    """The installed onnxruntime has no CUDA. A library that the system refuses stands for one that is missing."""
     model = save_tiny_model(tmp_path / "tiny.onnx")
     if CUDA in onnxruntime.get_available_providers():
         pytest.skip("there is a GPU")
     provide_devices(monkeypatch, "cuda", "cpu")
-    classifier = FlowerClassifier(model)
-    assert (classifier.device, classifier.failed_devices) == ("cpu", ("cuda",))
-    with pytest.raises(DeviceError, match="could not be started"):
+    monkeypatch.setattr("runtime.inference.providers.LIBRARIES", tmp_path)
+    with pytest.raises(DeviceError, match=r"could not be started .*does not say why"):
         FlowerClassifier(model, device="cuda")
+    (tmp_path / "libonnxruntime_providers_cuda.so").write_bytes(b"no library")
+    with pytest.raises(DeviceError, match=r"libonnxruntime_providers_cuda\.so"):
+        FlowerClassifier(model, device="cuda")
+    classifier = FlowerClassifier(model)
+    assert (classifier.device, list(classifier.failed_devices)) == ("cpu", ["cuda"])
+    assert "libonnxruntime_providers_cuda.so" in classifier.failed_devices["cuda"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            "/src/onnxruntime/core/providers/cuda/cuda_call.cc:129 std::conditional_t<THRW, void, Status> "
+            "CudaCall(ERRTYPE, const char*, int) [with ERRTYPE = cudaError] CUDA failure 100: no device ; GPU=-1\n",
+            "CUDA failure 100: no device ; GPU=-1",
+        ),
+        (
+            "/src/onnxruntime_pybind_state.cc:729 void onnxruntime::python::Register(PySessionOptions&, const P&) "
+            "Please install TensorRT libraries.\n",
+            "Please install TensorRT libraries.",
+        ),
+        ("[ONNXRuntimeError] : 11 : EP_FAIL : no device", "[ONNXRuntimeError] : 11 : EP_FAIL : no device"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_reason_that_onnxruntime_raises(message: str, reason: str) -> None:
+    assert reason_not_started(DEVICES["cuda"], RuntimeError(message)) == reason
 
 
 def test_two_hardware_threads_of_a_core_count_once(tmp_path: Path) -> None:
