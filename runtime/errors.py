@@ -32,7 +32,7 @@ class PhotoError(FlowerError):
 
 
 class UnreadableError(PhotoError):
-    """A file exists but cannot be read now, which is not its own fault: permissions, open files, a disk, a network."""
+    """A file exists but cannot be read now, which is not its own fault: permissions, a disk, a missing package."""
 
     passing = True
 

@@ -75,3 +75,5 @@ def load_decoders() -> None:
 def load_all_decoders() -> None:
     """Import all decoders, for a process that runs for long. One that cannot be loaded later stays missing for good."""
     Image.init()
+    if HAS_HEIC:
+        import pillow_heif  # noqa: F401

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError
+from runtime.errors import DamagedPhotoError, TruncatedPhotoError, UnreadableError
 from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, HEIC_PACKAGE, format_names, format_of
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
 from runtime.photos.reading import read_photo
@@ -71,7 +71,9 @@ def _identify(content: bytes, name: str) -> Image.Image:
     """Return the image that Pillow finds in ``content``, not yet decoded."""
     heic = is_heic(content)
     if heic and not HAS_HEIC:
-        raise PhotoError(f"{name}: HEIC needs another package; run: pip install {HEIC_PACKAGE}; or save it as JPEG")
+        raise UnreadableError(
+            f"{name}: HEIC needs another package; run: pip install {HEIC_PACKAGE}; or save it as JPEG"
+        )
     try:
         if heic:
             return _open_heic(content)

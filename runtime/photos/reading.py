@@ -46,18 +46,19 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
     return content, name
 
 
-def unreadable(name: str, error: OSError | ValueError) -> PhotoError:
+def unreadable(name: str, error: OSError | ValueError | ImportError) -> PhotoError:
     """Return the error for a file or folder that the system cannot read.
 
     Args:
         name: of the photo or folder, for the message.
-        error: what the system or Python said.
+        error: what the system or Python said. It is an `ImportError` if a decoder cannot be loaded.
 
     Returns:
         An `UnreadableError` if the reason may pass, otherwise a `PhotoError`.
     """
     number = getattr(error, "errno", None)
-    kind = PhotoError if number is None or number in FAULTS_OF_NAMES else UnreadableError
+    passing = isinstance(error, ImportError) or (number is not None and number not in FAULTS_OF_NAMES)
+    kind = UnreadableError if passing else PhotoError
     return kind(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
 
 

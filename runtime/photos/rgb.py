@@ -73,7 +73,7 @@ def decoding_error(name: str, error: Exception) -> PhotoError:
     if isinstance(error, MemoryError):
         return OutOfMemoryError(f"{name}: not enough memory; close other programs, or send a smaller copy")
     # Errors of the system come from loading a decoder. Pillow's own errors about a photo have no number.
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is not None):
         return unreadable(name, error)
     return DamagedPhotoError(f"{name}: damaged ({str(error).strip() or type(error).__name__})")
 
