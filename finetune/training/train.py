@@ -85,7 +85,7 @@ def train(
     Args:
         data: folder of Oxford 102 Flowers, which is downloaded if it is missing, or of photographs in class-named
             folders.
-        weights: file of ImageNet weights, a torchvision ``resnet50`` state dict; None downloads torchvision's.
+        weights: file of a ResNet-50's weights, see `finetune.network.pretrained`; None downloads torchvision's.
         recipe: a name in `RECIPES`, or a `Recipe`.
         output: folder for the results.
         splits: ``("train",)``, or ``("train", "val")`` without validation; then the last epoch is the result.
