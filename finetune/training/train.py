@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from finetune.data.dataset import describe_dataset, read_split
+from finetune.data.dataset import OXFORD, describe_dataset, read_split
 from finetune.data.download import ensure_dataset, ensure_weights
+from finetune.data.passed_over import passed_over
 from finetune.data.split import Split, join_splits
 from finetune.network.checkpoint import load_checkpoint
 from finetune.network.photo_network import PhotoNetwork
@@ -127,6 +128,9 @@ def train(
     processes.check_batch_size(recipe, len(train_split))
     descriptions = [split.describe() for split in (train_split, val_split) if split is not None]
     report_once(f"data     {', '.join(descriptions)}, {len(train_split.classes)} classes")
+    if describe_dataset(data) != OXFORD:
+        for line in passed_over(data, train_split.paths[0]):
+            report_once(f"data     {line}")
 
     weights = Path(weights) if weights is not None else ensure_weights()
     report_once(f"weights  {weights.name}")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from finetune.data.dataset import is_dataset, read_split
+from finetune.data.passed_over import passed_over
 from finetune.data.split import DataError, join_splits
 from tests.samples.drawn_flowers import draw_flower
 
@@ -80,3 +81,13 @@ def test_splits_can_be_joined(tmp_path: Path) -> None:
     assert both.name == "train+val"
     assert both.paths == train.paths + val.paths
     assert both.labels.tolist() == [*train.labels, *val.labels]
+
+
+def test_photographs_that_are_in_no_class_are_counted(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {"tulip": 3, "aster": 3, "tulip/old": 2, "@eaDir/x": 1})
+    draw_flower(0, np.random.default_rng(1), 72).save(data / "flat.jpg")
+    (data / "aster" / "raw.nef").touch()
+    nested, other = passed_over(data, read_split(data, "train").paths[0])
+    assert nested.startswith("3 photographs are not directly in a class folder")
+    assert f"{data / 'tulip' / 'old'} (2), {data} (1)" in nested
+    assert "1 .nef" in other
