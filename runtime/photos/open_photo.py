@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from runtime.errors import DamagedPhotoError, TruncatedPhotoError, UnreadableError
 from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, HEIC_PACKAGE, format_names, format_of
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
+from runtime.photos.pixel_meaning import correct_colours
 from runtime.photos.reading import read_photo
 from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
 from runtime.photos.structure.file_end import ends_early
@@ -62,6 +63,7 @@ def _decode(content: bytes, name: str, min_side: int | None) -> Image.Image:
     """Return the photo in the bytes of a file; the arguments are those of `open_photo`."""
     with _identify(content, name) as image:
         check_file(image, content, name)
+        correct_colours(image)
         if min_side and format_of(image) is FORMATS["JPEG"]:
             _reduce_scale(image, min_side)
         return upright_rgb(image, name)
@@ -79,12 +81,27 @@ def _identify(content: bytes, name: str) -> Image.Image:
             return _open_heic(content)
         return Image.open(io.BytesIO(content), formats=[each for each in FORMATS if each != HEIC.pillow_name])
     except UnidentifiedImageError:
-        raise DamagedPhotoError(f"{name}: not a photo; use {format_names()}") from None
+        kind = _format_by_signature(content)
+        reason = (
+            f"a {kind} that is damaged or of a rare kind; save it as JPEG"
+            if kind
+            else f"not a photo; use {format_names()}"
+        )
+        raise DamagedPhotoError(f"{name}: {reason}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise decompression_bomb_error(name) from None
     # A decoder may raise nearly any exception for a forged file (SyntaxError, struct.error, ZeroDivisionError, …).
     except Exception as error:
         raise decoding_error(name, error) from None
+
+
+def _format_by_signature(content: bytes) -> str | None:
+    """Return the name of the format that the first bytes of a file belong to."""
+    for photo_format in FORMATS.values():
+        _, accepts = Image.OPEN.get(photo_format.pillow_name, (None, None))
+        if accepts and accepts(content[:16]) is True:
+            return str(photo_format.name)
+    return None
 
 
 def _open_heic(content: bytes) -> Image.Image:

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from runtime.errors import DamagedPhotoError, OutOfMemoryError, PhotoError
+from runtime.photos.pixel_meaning import check_meaning, first_frame_box, grey_scale, may_lack_alpha
 from runtime.photos.reading import unreadable
 
 TRANSPOSE_BY_ORIENTATION = {
@@ -30,16 +31,23 @@ def upright_rgb(image: Image.Image, name: str, *, copy: bool = False) -> Image.I
         copy: never return ``image`` itself, because it belongs to the caller.
 
     Raises:
+        PhotoError: the pixels would be misread, or all of them are transparent.
         DamagedPhotoError: the data cannot be decoded.
         OutOfMemoryError: the memory does not suffice.
     """
+    check_meaning(image, name)
+    frame = first_frame_box(image)
     try:
         image.load()
         transpose = _transpose(image)
-        rgb = _to_rgb(image)
+        rgb = _to_rgb(image, name)
+        if frame:
+            rgb = _on_white(rgb.crop(frame), image.size, frame)
         if transpose is not None:
             return rgb.transpose(transpose)
         return rgb.copy() if copy and rgb is image else rgb
+    except PhotoError:
+        raise
     except Exception as error:
         raise decoding_error(name, error) from None
 
@@ -78,31 +86,54 @@ def decoding_error(name: str, error: Exception) -> PhotoError:
     return DamagedPhotoError(f"{name}: damaged ({str(error).strip() or type(error).__name__})")
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return Image.fromarray(_eight_bits(image)).convert("RGB")
+        return Image.fromarray(_eight_bits(image, name)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-        rgb = Image.new("RGB", rgba.size, (255, 255, 255))
-        rgb.paste(rgba, mask=rgba.getchannel("A"))
-        return rgb
+        rgba = image.convert("LA") if image.mode == "La" else image
+        rgba = rgba if rgba.mode == "RGBA" else rgba.convert("RGBA")
+        alpha = rgba.getchannel("A")
+        if alpha.getextrema() != (0, 0):
+            return _on_white(rgba, rgba.size, (0, 0), alpha)
+        if not may_lack_alpha(image):
+            raise PhotoError(f"{name}: every pixel is transparent; save it without transparency")
+        return rgba.convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> np.ndarray:
+def _on_white(
+    image: Image.Image,
+    size: tuple[int, int],
+    box: tuple[int, int] | tuple[int, int, int, int],
+    alpha: Image.Image | None = None,
+) -> Image.Image:
+    """Return an RGB image of ``size`` that is white where ``image`` at ``box`` does not cover it."""
+    rgb = Image.new("RGB", size, (255, 255, 255))
+    rgb.paste(image, box, alpha)
+    return rgb
+
+
+def _eight_bits(image: Image.Image, name: str) -> np.ndarray:
     """Return grey values of 16 or 32 bits as uint8. Pillow's own conversion would clip them at 255."""
     result = np.empty((image.height, image.width), np.uint8)
     strips = [(top, min(top + STRIP_ROWS, image.height)) for top in range(0, image.height, STRIP_ROWS)]
+    scale = grey_scale(image)
+    transparent = image.info.get("transparency")
 
     def values(top: int, bottom: int) -> np.ndarray:
-        return np.asarray(image.crop((0, top, image.width, bottom)), dtype=np.float32)
+        numbers = np.asarray(image.crop((0, top, image.width, bottom)))
+        # Pillow has no mode for 32 bits without a sign.
+        return numbers.view(np.uint32) if scale.white == 2.0**32 - 1 else numbers
 
-    # Pillow gives 16-bit grey the mode I;16 or, from some files, I. Values of mode F have no fixed range, so that the
-    # largest value becomes white.
-    white = 65535.0 if image.mode != "F" else max(1.0, *(float(np.nanmax(values(*s), initial=1.0)) for s in strips))
+    white = scale.white or max(1.0, *(float(np.nanmax(values(*s), initial=1.0)) for s in strips))
     for top, bottom in strips:
-        scaled = np.nan_to_num(values(top, bottom)) * (255.0 / white)
-        result[top:bottom] = np.clip(scaled, 0, 255).round()
+        numbers = values(top, bottom)
+        if scale.white and numbers.max(initial=0) > scale.white:
+            raise PhotoError(f"{name}: grey values above {scale.white:.0f}; scale them to 0 to {scale.white:.0f}")
+        scaled = np.nan_to_num(numbers.astype(np.float32)) * (255.0 / white)
+        result[top:bottom] = np.clip(255 - scaled if scale.inverted else scaled, 0, 255).round()
+        if isinstance(transparent, int):
+            result[top:bottom][numbers == transparent] = 255
     return result
 
 

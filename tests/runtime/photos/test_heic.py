@@ -80,6 +80,7 @@ def test_heic_of_ten_bits_and_with_transparency(heic: bytes) -> None:
     pillow_heif.encode("RGB;16", (64, 64), ramp.tobytes(), file, quality=-1)
     assert np.abs(np.asarray(open_photo(file.getvalue())).astype(int) - ramp / 257).max() <= 4
     clear = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    clear.paste((255, 255, 255, 255), (0, 0, 16, 64))
     file = io.BytesIO()
     pillow_heif.from_pillow(clear).save(file)
     assert np.asarray(open_photo(file.getvalue())).min() > 250
