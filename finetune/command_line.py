@@ -45,7 +45,7 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
         "--weights",
         type=Path,
         metavar="FILE",
-        help="ImageNet weights, a resnet50 state dict (default: torchvision's, downloaded)",
+        help="weights to start from: .pth, .safetensors or best.pt of a ResNet-50 (default: torchvision's, downloaded)",
     )
     group.add_argument(
         "--splits",

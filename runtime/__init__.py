@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from runtime.distribution import __version__
 from runtime.errors import (
+    DamagedPhotoError,
     DeviceError,
     FlowerError,
     ModelError,
+    OutOfMemoryError,
     PhotoError,
     TruncatedPhotoError,
-    UnavailablePhotoError,
+    UnreadableError,
 )
 from runtime.lazy_import import lazy_attributes
 
@@ -47,15 +49,17 @@ __getattr__ = lazy_attributes(__name__, _LAZY)
 
 __all__ = [
     "Answer",
+    "DamagedPhotoError",
     "DeviceError",
     "FlowerClassifier",
     "FlowerError",
     "ModelError",
     "ModelInfo",
+    "OutOfMemoryError",
     "PhotoError",
     "Prediction",
     "Preprocessing",
     "TruncatedPhotoError",
-    "UnavailablePhotoError",
+    "UnreadableError",
     "__version__",
 ]

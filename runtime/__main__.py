@@ -11,14 +11,28 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from runtime.command_line.flower_infer import main
-from runtime.command_line.standard_streams import reserve_standard_descriptors, silence_warnings
+from runtime.command_line.standard_streams import (
+    reserve_standard_descriptors,
+    silence_decoders,
+    silence_loading,
+)
+from runtime.errors import debugging
 
 
 def run() -> int:
     """Run the command ``flower-infer`` and return its exit status."""
     reserve_standard_descriptors()
-    silence_warnings()
-    return main(on_ready=enable_keyboard_interrupt)
+    if debugging():
+        return main(on_ready=enable_keyboard_interrupt)
+    end_silence = silence_loading()
+
+    def on_ready() -> None:
+        end_silence()
+        if "PIL" in sys.modules:  # it is, unless the command needs no photos
+            silence_decoders()
+        enable_keyboard_interrupt()
+
+    return main(on_ready=on_ready)
 
 
 def enable_keyboard_interrupt() -> None:

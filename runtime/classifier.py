@@ -1,7 +1,7 @@
 """`FlowerClassifier`: photos in, class names and probabilities out."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -84,8 +84,8 @@ class FlowerClassifier:
         return self._session.device
 
     @property
-    def failed_devices(self) -> Mapping[str, str]:
-        """The devices that ``auto`` tried before `device`, each with the reason why it did not start."""
+    def failed_devices(self) -> dict[str, str]:
+        """The devices that ``auto`` tried before `device` and that did not start, each with the reason."""
         return dict(self._session.failed_devices)
 
     @property

@@ -4,39 +4,49 @@ Each is a `FlowerError`. Its message is one line for the user: what is wrong and
 it and exit with a status other than 0, without a traceback.
 """
 
+import os
+
+DEBUG_VARIABLE = "FLOWER_EDGE_DEBUG"
+"""The environment variable that asks for tracebacks of all errors and for the messages of libraries."""
+
+
 MEMORY_WORDS = ("bad_alloc", "AllocateRaw", "allocate memory", "can't start new thread", "failed to map segment")
 """How libraries say that memory was refused: C++, onnxruntime, the system, Python's threads, and the loader."""
 
 
+def debugging() -> bool:
+    """Return whether `DEBUG_VARIABLE` is set to something other than ``0``."""
+    return os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
+
+
 class FlowerError(Exception):
     """Base class of all errors that are raised on purpose. ``str(error)`` is one line."""
+
+    passing = False
+    """Whether the cause may pass, so that the same call may work later: too little memory, a disk that fails, a missing
+    permission. It is false if the input is at fault."""
 
     def __init__(self, message: str) -> None:
         # File names may contain newlines, and the message must stay on one line.
         super().__init__(" ".join(message.split()))
 
 
-class NotEnoughMemoryError(FlowerError):
-    """The memory of this machine, or what this process may use of it, does not suffice."""
-
-
 class PhotoError(FlowerError):
     """A photo cannot be read: it is missing, damaged or too large, or its format is not supported."""
 
 
+class UnreadableError(PhotoError):
+    """A file exists but cannot be read now, which is not its own fault: permissions, a disk, a missing package."""
+
+    passing = True
+
+
 class DamagedPhotoError(PhotoError):
-    """The content of a photo is damaged, or it has no supported format."""
+    """The bytes of a photo cannot be decoded."""
 
 
 class TruncatedPhotoError(DamagedPhotoError):
-    """The end of a photo's file is missing. Perhaps the file is still being written."""
-
-
-class UnavailablePhotoError(PhotoError):
-    """A photo cannot be read now, for a reason outside the photo: permissions, a network drive, too little memory.
-
-    The same file may be readable later.
-    """
+    """The bytes of a photo end before the picture does. A file that is still being written looks like this."""
 
 
 class ModelError(FlowerError):
@@ -45,6 +55,15 @@ class ModelError(FlowerError):
 
 class DeviceError(FlowerError):
     """A device cannot be used by the installed onnxruntime."""
+
+
+class OutOfMemoryError(PhotoError, ModelError):
+    """The memory does not suffice for a photo or the model now. Later, or on another machine, the same may work.
+
+    It is a `PhotoError` and a `ModelError`, because it can come from whatever raises one of these.
+    """
+
+    passing = True
 
 
 def says_too_little_memory(error: BaseException) -> bool:

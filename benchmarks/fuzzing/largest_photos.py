@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from runtime.photos.formats import FORMATS, use_heic_decoder
+from runtime.photos.formats import FORMATS, HAS_HEIC
 from runtime.photos.limits import MAX_BYTES, MAX_PIXELS
 
 
@@ -32,8 +32,12 @@ def _side(form: str, most: int | None = None) -> int:
 
 
 def _heic() -> bytes:
-    use_heic_decoder()
-    return _encoded("HEIF", 4, _side("HEIF"), quality=30)
+    import pillow_heif
+
+    side = _side("HEIF")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGBA", (side, side), (200, 100, 50, 128))).save(file, quality=30)
+    return file.getvalue()
 
 
 LARGEST_PHOTOS: dict[str, Callable[[], bytes]] = {
@@ -50,6 +54,6 @@ LARGEST_PHOTOS: dict[str, Callable[[], bytes]] = {
     "TIFF without compression": lambda: _encoded("TIFF", 3, _side("TIFF", (MAX_BYTES - 10_000) // 3)),
     "BMP": lambda: _encoded("BMP", 3, _side("BMP", (MAX_BYTES - 100_000) // 3)),
     "AVIF with opacity": lambda: _encoded("AVIF", 4, _side("AVIF"), speed=10, quality=40),
-    **({"HEIC with opacity": _heic} if FORMATS["HEIF"].installed else {}),
+    **({"HEIC with opacity": _heic} if HAS_HEIC else {}),
 }  # fmt: skip
 """Description → function that returns the content of the file."""

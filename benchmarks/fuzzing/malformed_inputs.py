@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from runtime.photos.formats import FORMATS, use_heic_decoder
+from runtime.photos.formats import HAS_HEIC
 
 SIDE = 96
 """Pixels of the valid photos."""
@@ -57,15 +57,22 @@ def valid_photos() -> tuple[bytes, ...]:
         (rgb.quantize(16), "BMP", {}),
         (rgb, "AVIF", {"quality": 60}),
     ]
-    if FORMATS["HEIF"].installed:
-        use_heic_decoder()
-        photos.append((rgb, "HEIF", {"exif": exif.tobytes()}))
     encoded = []
     for image, image_format, options in photos:
         file = io.BytesIO()
         image.save(file, image_format, **options)
         encoded.append(file.getvalue())
+    if HAS_HEIC:
+        encoded.append(_heic(rgb))
     return tuple(encoded)
+
+
+def _heic(image: Image.Image) -> bytes:
+    from pillow_heif import from_pillow
+
+    file = io.BytesIO()
+    from_pillow(image).save(file, quality=60)
+    return file.getvalue()
 
 
 def damaged(number: int, valid: Sequence[bytes]) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.core.machine import peak_memory
 from benchmarks.fuzzing.largest_photos import LARGEST_PHOTOS
 from benchmarks.fuzzing.malformed_inputs import CRAFTED_PHOTOS, damaged, valid_photos
-from runtime.command_line.standard_streams import silence_warnings
+from runtime.command_line.standard_streams import silence_decoders
 from runtime.errors import FlowerError
 from runtime.photos.preprocessing import Preprocessing
 
@@ -70,7 +70,7 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
 
 if __name__ == "__main__":
     kind, first, last, *rest = sys.argv[1:]
-    silence_warnings()
+    silence_decoders()
     for name, attempt in CASES[kind](int(first), int(last), *rest):
         started, outcome, detail = time.perf_counter(), "answered", ""
         try:

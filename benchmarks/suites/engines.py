@@ -20,7 +20,6 @@ from benchmarks.measurements.node_times import NodeTime, measure_nodes
 from runtime.command_line.arguments import add_threads_argument
 from runtime.distribution import tool_versions
 from runtime.errors import FlowerError
-from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
 
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--models", type=Path, nargs="+", default=[DEFAULT_MODEL], metavar="FILE", help="(default: the model inside)"
     )
     add_rounds_argument(parser, 9)
-    add_threads_argument(parser, default_threads())
+    add_threads_argument(parser)
 
 
 def measure(run: Run) -> Figures:

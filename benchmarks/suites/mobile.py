@@ -20,7 +20,6 @@ from finetune.data.dataset import read_split
 from runtime.classifier import FlowerClassifier
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.files.digest import file_digest
-from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
 
@@ -42,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_split_argument(parser)
     add_limit_argument(parser)
     add_rounds_argument(parser, 100)
-    add_threads_argument(parser, default_threads())
+    add_threads_argument(parser)
 
 
 def measure(run: Run) -> Figures:

@@ -26,7 +26,6 @@ from runtime.classifier import FlowerClassifier
 from runtime.command_line.arguments import add_data_argument, add_threads_argument
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
-from runtime.inference.cpu_threads import default_threads
 from runtime.inference.session import Session
 
 EXAMPLES = """\
@@ -66,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_split_argument(parser)
     add_limit_argument(parser)
     add_rounds_argument(parser, 200)
-    add_threads_argument(parser, default_threads())
+    add_threads_argument(parser)
 
 
 def measure(run: Run) -> Figures:

@@ -16,7 +16,6 @@ from finetune.data.split import Split
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
-from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Outputs, Session
 
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_argument(parser)
     add_split_argument(parser)
     add_limit_argument(parser)
-    add_threads_argument(parser, default_threads())
+    add_threads_argument(parser)
 
 
 def measure(run: Run) -> Figures:

@@ -37,7 +37,6 @@ from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from runtime.command_line.arguments import add_data_argument, add_threads_argument, positive_int
 from runtime.errors import FlowerError
-from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import DEFAULT_MODEL
 
 EXAMPLES = """\
@@ -70,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="JPEG files of several megapixels, for the part large; they need no labels (default: none)",
     )
-    add_threads_argument(parser, default_threads())
+    add_threads_argument(parser)
 
 
 def measure_cold_start(options: argparse.Namespace) -> Figures:

@@ -30,7 +30,6 @@ from runtime.answer import AnswerRule
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
-from runtime.inference.cpu_threads import default_threads
 from runtime.inference.model_file import DEFAULT_MODEL, ModelInfo
 from runtime.inference.session import Outputs, Session
 
@@ -76,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-sheet", action="store_true", help="write no sheet of wrongly named photographs, for example to publish"
     )
     add_limit_argument(parser, photographs="photographs of the test split and of each folder")
-    add_threads_argument(parser, default_threads())
+    add_threads_argument(parser)
 
 
 def measure(run: Run) -> Figures:

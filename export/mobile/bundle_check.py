@@ -14,7 +14,7 @@ from export.mobile.photo_graph import INDICES, NAMES, PHOTO, PROBABILITIES, UNCE
 from export.verification.ort_reference import OrtReference
 from finetune.data.split import Split
 from runtime.answer import Answer, AnswerRule, Verdict
-from runtime.inference.cpu_threads import default_threads
+from runtime.inference.cpu_threads import cpu_threads
 from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.model_file import FAMILIARITY
 from runtime.inference.session import Session, session_options
@@ -50,7 +50,7 @@ class BundleModel:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        options = session_options(threads or default_threads())
+        options = session_options(cpu_threads(threads))
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._outputs = [output.name for output in self._session.get_outputs()]
 

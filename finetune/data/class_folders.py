@@ -7,12 +7,14 @@ the same splits, and a new photograph moves few of the others to another split.
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 
 from finetune.data.split import SPLITS, DataError, Split
 from runtime.photos.formats import SUFFIXES
+from runtime.photos.left_out import is_never_photo
 
 HELD_OUT_EVERY = 10
 """One photograph in this many goes to validation, and one to testing."""
@@ -55,14 +57,19 @@ def read_class_folders(data: Path, name: str) -> Split:
 
 
 def _photos_by_class(folder: Path) -> dict[str, list[Path]]:
-    """Return the photographs of each class, both in alphabetical order. Hidden files and folders are skipped."""
+    """Return the photographs of each class, in alphabetical order, without hidden files and those of systems."""
     classes = {}
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
+        if path.is_dir() and not is_never_photo(path.name):
             photographs = sorted(
-                file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+                file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not is_never_photo(file.name)
             )
             if photographs:
+                try:
+                    path.name.encode()
+                except UnicodeEncodeError:
+                    # Class names go into model files, tables and web pages. File names stay here, and may be any bytes.
+                    raise DataError(f"{path}: the name of this class is not UTF-8; rename the folder") from None
                 classes[path.name] = photographs
     return classes
 
@@ -74,7 +81,7 @@ def _select_split(folder: Path, paths: list[Path], name: str) -> list[Path]:
             f"{folder}: {len(paths)} photographs cannot be split into training, validation and test; "
             f"add photographs: {len(SPLITS)} are the minimum, and about thirty are a useful start"
         )
-    shuffled = sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())
+    shuffled = sorted(paths, key=lambda path: hashlib.sha256(os.fsencode(path.name)).digest())
     held_out = max(1, len(paths) // HELD_OUT_EVERY)
     start, end = {"val": (0, held_out), "test": (held_out, 2 * held_out), "train": (2 * held_out, len(paths))}[name]
     return sorted(shuffled[start:end])

@@ -1,5 +1,6 @@
 """Reading the data set at a path, which is Oxford 102 Flowers or photographs in class-named folders."""
 
+import os
 from pathlib import Path
 
 from finetune.data.class_folders import is_class_folders, read_class_folders
@@ -30,4 +31,7 @@ def read_split(data: Path, name: str) -> Split:
 
 def describe_dataset(data: Path) -> str:
     """Return the data set's name for records: ``Oxford 102 Flowers``, or the name of the folder."""
-    return OXFORD if find_oxford_folder(data) is not None else data.resolve().name
+    if find_oxford_folder(data) is not None:
+        return OXFORD
+    # Bytes that are not UTF-8 are replaced, because records are UTF-8.
+    return os.fsencode(data.resolve().name).decode(errors="replace")

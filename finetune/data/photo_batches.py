@@ -11,6 +11,7 @@ from PIL import Image
 
 from finetune.data.split import DataError
 from runtime.errors import PhotoError
+from runtime.inference.cpu_threads import cpu_threads
 from runtime.photos.open_photo import open_photo
 from runtime.photos.preprocessing import Preprocessing
 
@@ -41,9 +42,7 @@ def read_photo(path: Path, *, min_side: int | None = None) -> Image.Image:
         return open_photo(path, min_side=min_side)
 
 
-def photo_batches(
-    paths: Sequence[Path], preprocessing: Preprocessing, batch_size: int, *, threads: int = 2
-) -> Iterator[np.ndarray]:
+def photo_batches(paths: Sequence[Path], preprocessing: Preprocessing, batch_size: int) -> Iterator[np.ndarray]:
     """Yield preprocessed photographs in order, as uint8 arrays of shape (up to batch_size, size, size, 3).
 
     Threads decode at most one batch in advance, so memory does not grow with the number of photographs.
@@ -57,7 +56,7 @@ def photo_batches(
             return preprocessing(path)
 
     remaining = iter(paths)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(cpu_threads()) as pool:
         following = [pool.submit(load, path) for path in islice(remaining, batch_size)]
         while following:
             current, following = following, [pool.submit(load, path) for path in islice(remaining, batch_size)]

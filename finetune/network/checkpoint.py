@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from finetune.network.photo_network import IMAGENET_STD, PIXEL_ZERO, PhotoNetwork
-from finetune.network.tensor_files import CheckpointError, WeightsError, load_untrusted, save_tensors
+from finetune.network.tensor_files import CheckpointError, WeightsError, load_untrusted, save_tensors, unusable_tensor
 from runtime.distribution import module_command
 from runtime.photos.preprocessing import Preprocessing
 
@@ -42,7 +42,7 @@ class Checkpoint:
         """Build the network in eval mode, float32, on the CPU.
 
         Raises:
-            CheckpointError: the tensors are not those of a ResNet-50 with these classes.
+            CheckpointError: the tensors are not those of a ResNet-50 with these classes, or not finite.
         """
         network = PhotoNetwork(len(self.classes))
         try:
@@ -51,6 +51,9 @@ class Checkpoint:
             raise CheckpointError(
                 f"the checkpoint's weights do not fit a ResNet-50 with {len(self.classes)} classes; train it again"
             ) from None
+        reason = unusable_tensor(self.state_dict)
+        if reason is not None:
+            raise CheckpointError(f"the checkpoint is damaged: {reason}; train it again")
         return network.eval()
 
 

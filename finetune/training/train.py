@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from finetune.data.dataset import describe_dataset, read_split
+from finetune.data.dataset import OXFORD, describe_dataset, read_split
 from finetune.data.download import ensure_dataset, ensure_weights
+from finetune.data.passed_over import passed_over
 from finetune.data.split import Split, join_splits
 from finetune.network.checkpoint import load_checkpoint
 from finetune.network.photo_network import PhotoNetwork
@@ -85,7 +86,7 @@ def train(
     Args:
         data: folder of Oxford 102 Flowers, which is downloaded if it is missing, or of photographs in class-named
             folders.
-        weights: file of ImageNet weights, a torchvision ``resnet50`` state dict; None downloads torchvision's.
+        weights: file of a ResNet-50's weights, see `finetune.network.pretrained`; None downloads torchvision's.
         recipe: a name in `RECIPES`, or a `Recipe`.
         output: folder for the results.
         splits: ``("train",)``, or ``("train", "val")`` without validation; then the last epoch is the result.
@@ -127,6 +128,9 @@ def train(
     processes.check_batch_size(recipe, len(train_split))
     descriptions = [split.describe() for split in (train_split, val_split) if split is not None]
     report_once(f"data     {', '.join(descriptions)}, {len(train_split.classes)} classes")
+    if describe_dataset(data) != OXFORD:
+        for line in passed_over(data, train_split.paths[0]):
+            report_once(f"data     {line}")
 
     weights = Path(weights) if weights is not None else ensure_weights()
     report_once(f"weights  {weights.name}")
@@ -189,7 +193,7 @@ def _provenance(data: Path, train: Split, val: Split | None, weights: Path, hard
         "train_sha256": train.digest(),
         "val_images": len(val) if val is not None else 0,
         "val_sha256": val.digest() if val is not None else None,
-        "weights": weights.name,
+        "weights": os.fsencode(weights.name).decode(errors="replace"),
         "weights_sha256": file_digest(weights),
         "device": hardware.device.type,
         "precision": hardware.precision,

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from runtime.inference.cpu_threads import cpu_threads
+
 DEFAULT_DATA = Path("data")
 """Where ``--data`` looks unless the user names a folder."""
 
@@ -21,6 +23,11 @@ def positive_int(text: str) -> int:
 def whole_number(text: str) -> int:
     """Convert an argument to a whole number of at least 0 (an argparse type)."""
     return 0 if text == "0" else positive_int(text)
+
+
+def thread_count(text: str) -> int:
+    """Convert an argument to a number of CPU threads, at most one for each processor (an argparse type)."""
+    return cpu_threads(positive_int(text))
 
 
 def add_data_argument(parser: argparse._ActionsContainer, *, note: str = "") -> None:
@@ -49,13 +56,16 @@ def add_model_argument(parser: argparse._ActionsContainer, default: Path) -> Non
     parser.add_argument("--model", type=Path, default=default, metavar="FILE", help="(default: the model inside)")
 
 
-def add_threads_argument(parser: argparse._ActionsContainer, default: int) -> None:
-    """Add ``--threads N``, the CPU threads of the network.
+def add_threads_argument(parser: argparse._ActionsContainer) -> None:
+    """Add ``--threads N``, the CPU threads of the network, by default `runtime.inference.cpu_threads.default_threads`.
 
     Args:
         parser: a parser or a group of one.
-        default: the number of cores that this process may use.
     """
     parser.add_argument(
-        "--threads", type=positive_int, default=default, metavar="N", help="CPU threads (default: all cores allowed)"
+        "--threads",
+        type=thread_count,
+        default=cpu_threads(),
+        metavar="N",
+        help="CPU threads, at most one for each processor (default: the physical cores allowed)",
     )

@@ -6,14 +6,14 @@ import itertools
 import os
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from runtime.command_line.arguments import positive_int
+from runtime.command_line.arguments import add_threads_argument, positive_int
 from runtime.command_line.completion import complete
 from runtime.command_line.names_and_cuts import add_answer_arguments, read_names
-from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, print_traceback
 from runtime.distribution import __version__
 from runtime.errors import FlowerError, says_too_little_memory
 from runtime.inference.devices import DEVICE_NAMES
@@ -69,9 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
     )  # fmt: skip
     network.add_argument("--model", metavar="FILE", help="a model file (default: the model inside the package)")
-    network.add_argument(
-        "--threads", type=positive_int, metavar="N", help="CPU threads (default: the physical cores allowed)"
-    )
+    add_threads_argument(network)
     other = parser.add_argument_group("other commands")
     other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive in a folder, until Ctrl-C")
     other.add_argument(
@@ -114,7 +112,7 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
             raise
         if sys.stderr is not None:  # nothing is imported here, because that needs memory
             print(
-                "flower-infer: not enough memory; stop other programs, or raise the limit", file=sys.stderr, flush=True
+                "flower-infer: not enough memory; close other programs, or raise the limit", file=sys.stderr, flush=True
             )
         return EXIT_USAGE
     except FlowerError as error:  # of the model or the device; errors of photos are printed one by one
@@ -127,6 +125,7 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
+        print_traceback(error)
         place = f"{error.filename}: " if error.filename else ""
         _print_error(FlowerError(f"{place}the answers cannot be written ({error.strerror or error})"))
         if sys.stdout is not None:
@@ -181,11 +180,11 @@ def _show(text: str) -> int:
 def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
     from runtime.command_line.progress import Progress
-    from runtime.photos.left_out import LeftOut
+    from runtime.photos.left_out import left_out_message
     from runtime.photos.listing import list_photos
 
     names: deque[str] = deque()
-    left_out = LeftOut()
+    left_out: Counter[str] = Counter()
 
     def photos() -> "Iterator[Photo | FlowerError]":
         for name, photo in list_photos(options.photos, left_out):
@@ -208,19 +207,17 @@ def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) 
             _print(_format(name, answer, classifier, options))
         progress.advance()
     progress.clear()
-    if not options.quiet:
-        for sentence in left_out.sentences():
-            _print_error(FlowerError(sentence))
+    if left_out and not options.quiet:
+        _print_error(FlowerError(left_out_message(left_out)))
     return status
 
 
 def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
     """Return a function that counts the photos by walking all folders; it returns None if there are too many."""
-    from runtime.photos.left_out import LeftOut
     from runtime.photos.listing import list_photos
 
     def count() -> int | None:
-        number = sum(1 for _ in itertools.islice(list_photos(options.photos, LeftOut()), MAX_COUNTED))
+        number = sum(1 for _ in itertools.islice(list_photos(options.photos), MAX_COUNTED))
         return number if number < MAX_COUNTED else None
 
     return count
@@ -237,17 +234,22 @@ def _format(name: str, answer: "Answer", classifier: "FlowerClassifier", options
 def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from runtime.photos.formats import load_all_decoders
     from runtime.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
-    from runtime.watching.watch import Watch
+    from runtime.watching.watch import watch
 
     folder = Path(options.watch)
     if not folder.is_dir():
         raise FlowerError(f"{folder}: no such folder to watch")
-    with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME) as log:
+
+    def say(line: str) -> None:
+        _print_error(FlowerError(line))
+
+    load_all_decoders()
+    with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME, say) as log:
         if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
             _print_error(FlowerError(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it"))
-        report = (lambda _: None) if options.quiet else (lambda sentence: _print_error(FlowerError(sentence)))
-        for line in Watch(classifier, folder, log, options.top, report=report).lines():
+        for line in watch(classifier, folder, log, options.top, say=(lambda _: None) if options.quiet else say):
             if not options.quiet:
                 _print(line)
     return EXIT_OK
@@ -266,6 +268,7 @@ def _print_error(error: FlowerError) -> None:
         return
     from runtime.command_line.answer_formats import printable
 
+    print_traceback(error)
     print(f"flower-infer: {printable(str(error))}", file=sys.stderr, flush=True)
 
 

@@ -1,12 +1,13 @@
 """How every command of this project ends: exit codes, and errors as one line on standard error."""
 
+import io
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import NoReturn
 
 from runtime.distribution import PACKAGE_PREFIX
-from runtime.errors import FlowerError
+from runtime.errors import FlowerError, debugging
 
 EXTRAS = {"finetune": "train", "export": "export", "benchmarks": "bench"}
 """Package → the extra that installs its dependencies."""
@@ -38,6 +39,19 @@ def run_package(package: str) -> NoReturn:
         sys.exit(EXIT_INTERRUPTED)
 
 
+def print_traceback(error: BaseException) -> None:
+    """Print where an error was raised and which errors caused it, if the user asked for it (`debugging`)."""
+    if not debugging() or error.__traceback__ is None:
+        return
+    import traceback
+
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__suppress_context__ = False  # set where a message says enough for everyone else
+        cause = cause.__context__
+    traceback.print_exception(error)
+
+
 def run_command(name: str, body: Callable[[], None], *, interrupted: str) -> int:
     """Run the work of a command and return its exit status. An error becomes one line on standard error.
 
@@ -46,12 +60,17 @@ def run_command(name: str, body: Callable[[], None], *, interrupted: str) -> int
         body: the work; raises `FlowerError` for expected errors.
         interrupted: what to tell the user after Ctrl-C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names may be any bytes. Those that are not text are printed as they are.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         body()
     except FlowerError as error:
+        print_traceback(error)
         print(f"{name}: {error}", file=sys.stderr)
         return EXIT_FAILED
     except OSError as error:
+        print_traceback(error)
         place = f"{error.filename}: " if error.filename else ""
         print(
             f"{name}: {place}{error.strerror or error}; check the path, its permissions and the disk", file=sys.stderr

@@ -1,10 +1,10 @@
-"""The standard streams of a command: keeping their descriptors, and keeping Python's warnings off standard error."""
+"""The standard streams of a command: keeping their descriptors, and keeping libraries from writing to them."""
 
+import faulthandler
 import os
 import sys
 import warnings
-
-from runtime.distribution import DEBUG
+from collections.abc import Callable
 
 
 def reserve_standard_descriptors() -> None:
@@ -20,10 +20,49 @@ def reserve_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this descriptor
 
 
-def silence_warnings() -> None:
-    """Show no warnings of Python, unless the user asks for them (``python -W``, or the variable `DEBUG`).
+def silence_loading() -> Callable[[], None]:
+    """Reserve standard error for this command's messages while the libraries and the model are loaded.
 
-    Pillow issues warnings about unusual files. The error of `runtime.photos.open_photo` already says what is wrong.
+    onnxruntime writes to the descriptor about processors and devices that it does not know. Whatever the model cannot
+    be opened for is raised as an error. The tracebacks of faulthandler (``PYTHONFAULTHANDLER``) stay visible.
+
+    Returns:
+        A function that ends this. From then on, standard error belongs to the whole process again, so that the last
+        words of a native crash reach the log of a service.
     """
-    if not sys.warnoptions and DEBUG not in os.environ:
+    if sys.stderr is None:
+        return lambda: None
+    descriptor = sys.stderr.fileno()
+    own, null = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
+    # This stays open for the life of the process.
+    sys.stderr = os.fdopen(own, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)
+    if faulthandler.is_enabled():
+        faulthandler.enable(sys.stderr)
+
+    def end() -> None:
+        os.dup2(own, descriptor)
+
+    return end
+
+
+def silence_decoders() -> None:
+    """Keep Pillow from writing to standard error: it warns of unusual photos, and libtiff writes about damaged ones.
+
+    The error that `runtime.photos.open_photo` raises already says what is wrong with a photo.
+    """
+    import ctypes
+    import logging
+
+    from PIL import _imaging
+
+    if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    try:
+        library = ctypes.CDLL(_imaging.__file__)  # its symbols include those of the libraries that it is linked to
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
+    except (OSError, AttributeError):  # a Pillow without libtiff, or linked in another way
+        return

@@ -1,8 +1,8 @@
 """Atomic writing: a reader sees the complete old content or the complete new content of a file or folder."""
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +17,12 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary_path(target)
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp makes private files. The result gets the permissions that open() would have given.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,7 +38,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     # The absolute path has a name and a parent, which "." and ".." do not. A link stays; its target is replaced.
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    temporary = _temporary_path(target)
+    temporary.mkdir()
     old = temporary.with_suffix(".old")
     try:
         yield temporary
@@ -51,9 +47,6 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             if file.is_file():
                 with file.open("rb+") as opened:
                     os.fsync(opened.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o777 & ~mask)
         try:
             if target.exists():
                 target.rename(old)
@@ -66,6 +59,15 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _temporary_path(target: Path) -> Path:
+    """Return a new path beside ``target``.
+
+    Not from `tempfile`, which makes private files and folders. To give them the usual permissions one would have to
+    read the process's umask, which is only possible by changing it for all threads.
+    """
+    return target.parent / f".{target.name}.{secrets.token_hex(6)}.tmp"
 
 
 def remove_leftovers(folder: str | os.PathLike[str], *names: str) -> None:

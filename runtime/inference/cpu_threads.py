@@ -14,16 +14,31 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 """Linux's files about processors, about limits of control groups, and about the groups of this process."""
 
 
+def cpu_threads(requested: int | None = None) -> int:
+    """Return the number of threads for a network, and for decoding the photos that it gets.
+
+    Args:
+        requested: the user's number. It is lowered to the number of processors that this process may use: more threads
+            slow each other down, because waiting threads spin. None for `default_threads`.
+    """
+    return default_threads() if requested is None else min(requested, len(_processors()))
+
+
 def default_threads() -> int:
     """Return the number of physical cores in the process's affinity, or fewer if its control group limits CPU time.
 
     Two hardware threads of one core share its multiplication unit, so a second thread does not make a network faster.
     """
-    if not hasattr(os, "sched_getaffinity"):  # not Linux
-        return os.cpu_count() or 1
-    cores = physical_cores(os.sched_getaffinity(0))
+    cores = physical_cores(_processors())
     # Rounded up, as Java and Go do, so that a fraction of a processor is used.
     return max(1, math.ceil(min(cores, processor_time_limit())))
+
+
+def _processors() -> set[int]:
+    """Return the system's numbers of the hardware threads that this process may use."""
+    if not hasattr(os, "sched_getaffinity"):  # not Linux
+        return set(range(os.cpu_count() or 1))
+    return os.sched_getaffinity(0)
 
 
 def physical_cores(processors: set[int], system: Path = SYSTEM) -> int:

@@ -29,9 +29,9 @@ DEVICES = {
     for device in (
         Device("cpu", "CPUExecutionProvider", "any processor", "pip install onnxruntime"),
         Device("cuda", "CUDAExecutionProvider", "NVIDIA GPU",
-               "pip uninstall onnxruntime && pip install onnxruntime-gpu"),
+               "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"),
         Device("tensorrt", "TensorrtExecutionProvider", "NVIDIA GPU through TensorRT; the first start takes minutes",
-               "pip uninstall onnxruntime && pip install onnxruntime-gpu tensorrt"),
+               "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]' tensorrt"),
         Device("openvino", "OpenVINOExecutionProvider", "Intel processors and GPUs",
                "pip uninstall onnxruntime && pip install onnxruntime-openvino"),
         Device("coreml", "CoreMLExecutionProvider", "Apple's GPU and Neural Engine",

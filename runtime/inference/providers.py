@@ -1,13 +1,25 @@
-"""The devices that the installed onnxruntime can use, and its execution providers for each."""
+"""The devices that the installed onnxruntime can use, its execution providers for each, and why one does not start."""
 
+import contextlib
 import ctypes
+import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import onnxruntime
 
-from runtime.errors import DeviceError
+from runtime.errors import DEBUG_VARIABLE, DeviceError
 from runtime.inference.devices import AUTO, DEVICE_NAMES, DEVICES, Device
+
+MAX_REASON = 200
+"""Longest part of onnxruntime's message that is repeated, in characters."""
+
+SOURCE_LINE = re.compile(r"^\S+\.(?:cc|cpp|cu|h):\d+ .*[])] (?=[A-Z])")
+"""The place in onnxruntime's source code with which some of its messages begin."""
+
+LIBRARIES = Path(onnxruntime.__file__).parent / "capi"
+"""Where the package has the libraries of its providers."""
 
 
 def available_devices() -> list[str]:
@@ -38,22 +50,36 @@ def candidate_devices(name: str) -> Sequence[Device]:
     return [DEVICES[name]]
 
 
-def missing_library(device: Device) -> str | None:
-    """Return why the library of a device's provider cannot be loaded, in the system's words, or None if it can.
-
-    onnxruntime leaves out a provider whose library cannot be loaded, and only logs the reason, for example
-    "libcudnn.so.9: cannot open shared object file".
-    """
-    folder = Path(onnxruntime.__file__).parent / "capi"
-    for library in sorted(folder.glob(f"*onnxruntime_providers_{device.name}.*")):
-        try:
-            ctypes.CDLL(str(library))
-        except OSError as error:
-            return str(error)
-    return None
-
-
 def providers_for(device: Device) -> list[str]:
     """Return onnxruntime's providers for a device: its own, and then those that run the operators it lacks."""
     fallback = ["cuda"] if device.name == "tensorrt" and "cuda" in available_devices() else []
     return list(dict.fromkeys([device.provider, *(DEVICES[name].provider for name in (*fallback, "cpu"))]))
+
+
+def preload_libraries(device: Device) -> None:
+    """Load the libraries of NVIDIA's packages on PyPI, which the system would not find in their folders."""
+    if device.name in ("cuda", "tensorrt"):
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            onnxruntime.preload_dlls()
+
+
+def reason_not_started(device: Device, error: Exception | None) -> str:
+    """Return in one line why a device did not start.
+
+    Args:
+        device: it.
+        error: what onnxruntime raised. If a library is missing, it raises nothing or does not name the library, and
+            writes the name to its log only; the system says it again when the provider is loaded again.
+    """
+    for library in LIBRARIES.glob(f"*onnxruntime_providers_{device.name}.*"):
+        try:
+            ctypes.CDLL(str(library))
+        except OSError as missing:
+            return first_line(missing)
+    return first_line(error) if error else f"onnxruntime does not say why; {DEBUG_VARIABLE}=1 shows its messages"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, without a place in source code and not too long."""
+    lines = str(error).strip().splitlines()
+    return SOURCE_LINE.sub("", lines[0])[:MAX_REASON].strip() if lines else type(error).__name__

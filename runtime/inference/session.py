@@ -1,7 +1,9 @@
 """Opening a model with onnxruntime on a device, and running it."""
 
+import ctypes
 import os
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,19 +11,20 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from runtime.distribution import DEBUG
-from runtime.errors import DeviceError, FlowerError, ModelError, NotEnoughMemoryError, says_too_little_memory
-from runtime.inference.cpu_threads import default_threads
+from runtime.errors import DeviceError, ModelError, OutOfMemoryError, debugging, says_too_little_memory
+from runtime.inference.cpu_threads import cpu_threads
 from runtime.inference.devices import Device
-from runtime.inference.forked_process import reopen_after_fork
 from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, ModelInfo, check_model_file
-from runtime.inference.providers import candidate_devices, missing_library, providers_for
+from runtime.inference.providers import (
+    candidate_devices,
+    first_line,
+    preload_libraries,
+    providers_for,
+    reason_not_started,
+)
 
-MAX_REASON = 200
-"""Longest part of onnxruntime's message that is repeated, in characters."""
-
-NOT_ENOUGH_MEMORY = "not enough memory for the network; stop other programs, or raise the limit of this process"
+NOT_ENOUGH_MEMORY = "not enough memory for the network; close other programs, or raise the limit of this process"
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
@@ -31,8 +34,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
         threads: CPU threads for one operator.
     """
     options = onnxruntime.SessionOptions()
-    # More threads than processors slow each other down, because waiting threads spin.
-    options.intra_op_num_threads = min(threads, os.cpu_count() or 1)
+    options.intra_op_num_threads = cpu_threads(threads)
     options.inter_op_num_threads = 1
     # Threads spin while they wait for the next layer, because a layer takes less time than waking a thread. They stop
     # spinning between two runs, to save the battery and the time of other processes.
@@ -40,8 +42,9 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if int8_products_overflow():
         options.add_session_config_entry("session.x64quantprecision", "1")
-    # Errors are raised as exceptions; onnxruntime's log lines would repeat them.
-    options.log_severity_level = 1 if DEBUG in os.environ else 4
+    if not debugging():
+        # Errors are raised as exceptions; onnxruntime's log lines would repeat them.
+        options.log_severity_level = 4
     return options
 
 
@@ -56,75 +59,51 @@ class Outputs:
     its largest logit. None if the model file has no such output."""
 
 
-class _NotStartedError(Exception):
-    """A device does not start. The text is the reason."""
-
-
 class Session:
     """An opened model: photo bytes in, logits and familiarity out. Several threads may use one at the same time.
+
+    After a fork, the child opens the model again when it first runs it, because onnxruntime's threads exist only in the
+    parent.
 
     Args:
         path: a model file written by ``python -m export``.
         device: ``auto``, or a name in `runtime.inference.devices.DEVICES`.
-        threads: CPU threads for one operator; by default `runtime.inference.cpu_threads.default_threads`.
+        threads: CPU threads for one operator, see `runtime.inference.cpu_threads.cpu_threads`.
 
     Raises:
         ModelError: the file is missing, damaged or not made by this toolkit.
         DeviceError: the device cannot be used, or the number of threads is invalid.
-        NotEnoughMemoryError: the memory does not suffice.
+        OutOfMemoryError: the memory does not suffice now.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, device: str = "auto", threads: int | None = None) -> None:
         self.path = Path(path)
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise DeviceError(f"threads must be a whole number from 1 up, not {threads!r}")
-        self.threads = threads or default_threads()
+        self.threads = cpu_threads(threads)
         self.failed_devices: dict[str, str] = {}
-        """The devices that ``auto`` tried first and that did not start: name → reason."""
+        """The devices that ``auto`` tried first and that did not start, each with the reason."""
         candidates = candidate_devices(device)
         check_model_file(self.path)
         for candidate in candidates:
-            try:
-                self._session: onnxruntime.InferenceSession | None = self._open(candidate)
-                self._device = candidate
+            opened = self._open(candidate)
+            if isinstance(opened, onnxruntime.InferenceSession):
                 break
-            except _NotStartedError as reason:
-                if len(candidates) == 1:
-                    raise DeviceError(
-                        f"{candidate.name} ({candidate.summary}) was asked for but could not be started ({reason}); "
-                        "check its driver and libraries, or use --device cpu"
-                    ) from None
-                self.failed_devices[candidate.name] = str(reason)
-
+            if len(candidates) == 1:
+                raise DeviceError(
+                    f"{candidate.name} ({candidate.summary}) was asked for but could not be started ({opened}); check "
+                    "its driver and libraries, or use --device cpu"
+                )
+            self.failed_devices[candidate.name] = opened
+        self._device, self.device = candidate, candidate.name
+        self._session: onnxruntime.InferenceSession | None = opened
         self._reopening = threading.Lock()
-        reopen_after_fork(self)
+        _open_sessions.add(self)
 
-    @property
-    def device(self) -> str:
-        """The device that runs the network: a name in `runtime.inference.devices.DEVICES`."""
-        return self._device.name
-
-    def forget(self) -> onnxruntime.InferenceSession | None:
-        """Give up the opened session of another process and return it. The next run opens the model again."""
-        inherited, self._session = self._session, None
-        self._reopening = threading.Lock()  # another thread of the other process may have held it
-        return inherited
-
-    def _opened(self) -> onnxruntime.InferenceSession:
-        with self._reopening:
-            if self._session is None:
-                try:
-                    self._session = self._open(self._device)
-                except _NotStartedError as reason:
-                    raise DeviceError(
-                        f"{self.device} could not be started again in a forked process ({reason}); open the model "
-                        "after the fork, or use --device cpu"
-                    ) from None
-            return self._session
-
-    def _open(self, device: Device) -> onnxruntime.InferenceSession:
-        """Return a session on ``device``."""
+    def _open(self, device: Device) -> onnxruntime.InferenceSession | str:
+        """Return a session on ``device``, or the reason why the device does not start."""
         try:
+            preload_libraries(device)
             # onnxruntime's Python layer has a fallback of its own, which prints on standard output.
             session = onnxruntime.InferenceSession(
                 os.fspath(self.path), session_options(self.threads), providers=providers_for(device), enable_fallback=0
@@ -136,14 +115,37 @@ class Session:
         # For a bad file onnxruntime raises many types (InvalidProtobuf, Fail, RuntimeError, UnicodeDecodeError, …).
         except Exception as error:
             if says_too_little_memory(error):
-                raise NotEnoughMemoryError(NOT_ENOUGH_MEMORY) from None
+                raise OutOfMemoryError(NOT_ENOUGH_MEMORY) from None
             if device.name != "cpu":
-                raise _NotStartedError(missing_library(device) or _first_line(error)) from None
-            raise ModelError(f"{self.path}: not a model that onnxruntime can open ({_first_line(error)})") from None
+                return reason_not_started(device, error)
+            raise ModelError(f"{self.path}: not a model that onnxruntime can open ({first_line(error)})") from None
         # onnxruntime leaves out a provider that cannot start, without an error.
-        if device.provider not in session.get_providers():
-            raise _NotStartedError(missing_library(device) or "onnxruntime gives no reason")
-        return session
+        return session if device.provider in session.get_providers() else reason_not_started(device, None)
+
+    def _reopen(self) -> onnxruntime.InferenceSession:
+        """Return a session of this process, which is opened once."""
+        with self._reopening:
+            if self._session is None:
+                info = self.info
+                check_model_file(self.path)
+                opened = self._open(self._device)
+                if isinstance(opened, str):
+                    raise DeviceError(
+                        f"{self.device} could not be started in a forked process ({opened}); make the classifier after "
+                        "the fork"
+                    )
+                if self.info != info:
+                    self.info = info
+                    raise ModelError(f"{self.path}: the model was replaced after it was opened; start again")
+                self._session = opened
+            return self._session
+
+    def _leave_to_parent(self) -> None:
+        """Give up the parent's session in a forked child. Its destructor would wait for threads that do not exist."""
+        if self._session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))  # so it is never destroyed
+        self._session = None
+        self._reopening = threading.Lock()  # a thread of the parent may have held the old one
 
     def _check_contract(self, session: onnxruntime.InferenceSession) -> None:
         size = self.info.preprocessing.size
@@ -182,16 +184,15 @@ class Session:
 
         Raises:
             ModelError: the run failed, or a number is not finite.
-            NotEnoughMemoryError: the memory does not suffice for a batch of this size.
+            OutOfMemoryError: the memory does not suffice for a batch of this size.
         """
+        session = self._session or self._reopen()
         try:
-            results: list[Any] = self._opened().run(self._outputs, {INPUT: images})
-        except FlowerError:
-            raise
+            results: list[Any] = session.run(self._outputs, {INPUT: images})
         except Exception as error:
             if says_too_little_memory(error):
-                raise NotEnoughMemoryError(NOT_ENOUGH_MEMORY) from None
-            raise ModelError(f"{self.path}: the model failed while running ({_first_line(error)})") from None
+                raise OutOfMemoryError(NOT_ENOUGH_MEMORY) from None
+            raise ModelError(f"{self.path}: the model failed while running ({first_line(error)})") from None
         if not all(np.isfinite(result).all() for result in results):
             raise ModelError(f"{self.path}: the model gives numbers that are not finite; export it again")
         logits, familiarity = results[0], results[1] if self.has_familiarity else None
@@ -202,6 +203,13 @@ class Session:
         return Outputs(logits, familiarity)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:MAX_REASON] if lines else type(error).__name__
+_open_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for session in list(_open_sessions):
+        session._leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork_in_child)

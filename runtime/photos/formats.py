@@ -24,60 +24,35 @@ class PhotoFormat:
     """Largest photo that is decoded, in pixels."""
     bytes_per_pixel: int
     """Memory for decoding, without the file itself. ``python -m benchmarks runtime --only limits`` measures it."""
-    package: str = ""
-    """The package that decodes it, if Pillow alone does not."""
 
-    @property
-    def installed(self) -> bool:
-        """Whether its decoder is installed."""
-        return not self.package or find_spec(self.package) is not None
 
+HEIC = PhotoFormat("HEIF", "HEIC", (".heic", ".heif", ".hif"), 36_000_000, 8)
+"""The format of phones, which needs another package."""
+HEIC_PACKAGE = "pillow-heif"
+"""The package that reads HEIC, as pip knows it."""
+HAS_HEIC = find_spec("pillow_heif") is not None
+"""Whether that package is installed."""
 
 FORMATS = {
     photo_format.pillow_name: photo_format
     for photo_format in (
         # A phone's JPEG with 108 megapixels is never decoded at full size, because libjpeg halves it while decoding.
         PhotoFormat("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), 120_000_000, 4),
-        PhotoFormat("PNG", "PNG", (".png",), 48_000_000, 4),
+        PhotoFormat("PNG", "PNG", (".png", ".apng"), 48_000_000, 5),
         # The decoder of WebP holds three copies of a picture.
         PhotoFormat("WEBP", "WebP", (".webp",), 20_000_000, 15),
         PhotoFormat("GIF", "GIF", (".gif",), 48_000_000, 5),
         PhotoFormat("TIFF", "TIFF", (".tif", ".tiff"), 40_000_000, 8),
-        PhotoFormat("BMP", "BMP", (".bmp",), 48_000_000, 4),
+        PhotoFormat("BMP", "BMP", (".bmp",), 48_000_000, 5),
         PhotoFormat("AVIF", "AVIF", (".avif",), 24_000_000, 11),
-        PhotoFormat("HEIF", "HEIC", (".heic", ".heif", ".hif"), 24_000_000, 8, package="pillow_heif"),
+        *((HEIC,) if HAS_HEIC else ()),
     )
 }
-"""Pillow's name → format, in the order in which Pillow tries them. The other formats that Pillow knows (PostScript,
-PSD, …) hold no photographs, and every decoder can be attacked."""
+"""Pillow's name → format, in the order in which Pillow tries them, of all formats that can be read here. The other
+formats that Pillow knows (PostScript, PSD, …) hold no photographs, and every decoder can be attacked."""
 
 SUFFIXES = frozenset(suffix for photo_format in FORMATS.values() for suffix in photo_format.suffixes)
 """The file name endings of all formats, in lower case."""
-
-HEIC_BRANDS = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
-)
-AVIF_BRANDS = frozenset({b"avif", b"avis"})
-"""Brands in the first box of a file (ISO/IEC 23008-12 and AV1 Image File Format)."""
-HEIC_ADVICE = "run: pip install 'flower-edge[heif]'"
-"""How to make HEIC readable."""
-
-
-def is_heic(content: bytes) -> bool:
-    """Return whether a file is HEIC, from the brands in its first box. The file's name may say something else."""
-    if content[4:8] != b"ftyp":
-        return False
-    end = min(int.from_bytes(content[:4], "big"), 256)
-    # The major brand, four bytes of version, and the compatible brands.
-    brands = {content[8:12], *(content[place : place + 4] for place in range(16, end - 3, 4))}
-    return bool(brands & HEIC_BRANDS) and not brands & AVIF_BRANDS
-
-
-def use_heic_decoder() -> None:
-    """Add the decoder of HEIC to Pillow. It must be installed."""
-    import pillow_heif
-
-    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def format_of(image: Image.Image) -> PhotoFormat | None:
@@ -88,11 +63,18 @@ def format_of(image: Image.Image) -> PhotoFormat | None:
 
 
 def format_names() -> str:
-    """Return the names of the formats that can be read here, for messages: ``JPEG, PNG, … or AVIF``."""
-    *names, last = (photo_format.name for photo_format in FORMATS.values() if photo_format.installed)
+    """Return the names of all formats, for messages: ``JPEG, PNG, … or AVIF``."""
+    *names, last = (photo_format.name for photo_format in FORMATS.values())
     return f"{', '.join(names)} or {last}"
 
 
 def load_decoders() -> None:
     """Import the decoders of the common formats. Otherwise the first photo waits for this."""
     Image.preinit()
+
+
+def load_all_decoders() -> None:
+    """Import all decoders, for a process that runs for long. One that cannot be loaded later stays missing for good."""
+    Image.init()
+    if HAS_HEIC:
+        import pillow_heif  # noqa: F401

@@ -1,61 +1,56 @@
-"""What is in a folder and is not answered: the files of systems and programs, and pictures that cannot be read here."""
+"""What folders hold beside photos: entries that systems make, and pictures in formats that are not read.
+
+Everything that looks for photos in folders uses these rules: the search of the runtime, and the class folders of the
+training.
+"""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import PurePath
 
-from runtime.photos.formats import FORMATS, HEIC_ADVICE, SUFFIXES
+from runtime.photos.formats import HEIC, HEIC_PACKAGE
 
-SYSTEM_FOLDERS = frozenset({"@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin",
-                            "system volume information", "lost+found", "__macosx"})  # fmt: skip
-"""Folders of network drives, Windows, Linux and macOS, in lower case. They hold thumbnails and deleted files."""
-OTHER_PICTURES = frozenset({
-    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
-    ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
-    ".eps", ".ico", ".jp2", ".j2k", ".jxl", ".jxr", ".pbm", ".pcx", ".pgm", ".ppm", ".psd", ".svg", ".tga", ".xcf",
-})  # fmt: skip
-"""Suffixes of pictures in formats that are not read: the raw files of cameras, and others."""
+SYSTEM_NAMES = frozenset(
+    {
+        "@eadir", "@tmp", "#recycle", "#snapshot",  # Synology
+        "@recycle", "@recently-snapshot",  # QNAP
+        "$recycle.bin", "recycler", "system volume information", "found.000", "thumbs.db", "ehthumbs.db",  # Windows
+        "desktop.ini",
+        "lost+found",  # ext4
+        "__macosx", "icon\r", "network trash folder", "temporary items",  # macOS
+    }
+)  # fmt: skip
+"""Files and folders that storage devices and systems make, in lower case. Some hold small copies of the photos beside
+them, or photos that were deleted."""
+
+OTHER_PICTURES = frozenset(
+    {
+        ".heic", ".heif", ".hif",  # phones
+        ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf",  # raw
+        ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",  # data of cameras
+        ".jp2", ".j2k", ".jxl", ".jxr", ".dib", ".ico", ".exr", ".hdr", ".ppm", ".pgm",
+        ".tga", ".eps", ".psd", ".svg", ".xcf",
+    }
+)  # fmt: skip
+"""Endings of files that look like photos. Those of them that `runtime.photos.formats` reads are not left out."""
 
 
-def belongs_to_the_system(name: str) -> bool:
-    """Return whether a file or folder is never a photo of the user nor a class: it is hidden or belongs to a system.
+def is_system_name(name: str) -> bool:
+    """Return whether a system gives this name to a file or folder, so that it is neither a photo nor holds any."""
+    return name.casefold() in SYSTEM_NAMES
 
-    macOS writes hidden files beside each file (``._photo.jpg``), and Synology's drives a folder ``@eaDir`` of
-    thumbnails.
+
+def is_never_photo(name: str) -> bool:
+    """Return whether a file or folder of this name is passed over: it is hidden, or `is_system_name`."""
+    return name.startswith(".") or is_system_name(name)
+
+
+def left_out_message(left_out: Counter[str]) -> str:
+    """Return one line about the pictures that were left out.
 
     Args:
-        name: of the file or folder, without its parents.
+        left_out: file name ending → number of files; not empty.
     """
-    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
-
-
-@dataclass
-class LeftOut:
-    """Counts of what was passed over in folders."""
-
-    heic: int = 0
-    """HEIC photos, whose decoder is not installed."""
-    others: Counter[str] = field(default_factory=Counter)
-    """Suffix in lower case → pictures in formats that are not read."""
-    folder_links: int = 0
-    """Links to folders, which are not followed because they can form a cycle."""
-
-    def is_photo(self, name: str) -> bool:
-        """Return whether a file is a photo that can be read here, by its name. Counts it if it is another picture."""
-        suffix = PurePath(name).suffix.lower()
-        if suffix in FORMATS["HEIF"].suffixes and not FORMATS["HEIF"].installed:
-            self.heic += 1
-            return False
-        self.others[suffix] += suffix in OTHER_PICTURES
-        return suffix in SUFFIXES
-
-    def sentences(self) -> Iterator[str]:
-        """Yield one line for each kind that was left out."""
-        if self.heic:
-            yield f"{self.heic:,} HEIC photos were left out; {HEIC_ADVICE}"
-        if pictures := +self.others:
-            kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in pictures.most_common())
-            yield f"pictures in formats that are not read were left out ({kinds}); save them as JPEG"
-        if self.folder_links:
-            yield f"{self.folder_links:,} links to folders were not followed; name these folders themselves"
+    kinds = ", ".join(f"{number:,} {suffix}" for suffix, number in left_out.most_common())
+    install = (
+        f"; to read {HEIC.suffixes[0]}, run: pip install {HEIC_PACKAGE}" if left_out.keys() & set(HEIC.suffixes) else ""
+    )
+    return f"pictures that are left out, because their format is not read: {kinds}; save them as JPEG{install}"

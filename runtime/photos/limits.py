@@ -6,8 +6,8 @@ Formats with a limit of their own have it in `runtime.photos.formats`.
 from PIL import Image
 
 from runtime.errors import PhotoError
-from runtime.photos.decoding.jpeg_scans import count_scans
 from runtime.photos.formats import FORMATS, format_of
+from runtime.photos.structure.jpeg_markers import count_scans
 
 MAX_BYTES = 64 * 1024**2
 """Largest file that is read, in bytes."""
@@ -16,7 +16,7 @@ MAX_PIXELS = 48_000_000
 """Largest photo that is decoded at full size, in pixels, if its format has no limit of its own."""
 
 MAX_SCANS = 100
-"""Most scans of one JPEG (`runtime.photos.decoding.jpeg_scans`). Cameras and editors write about ten."""
+"""Most scans of one JPEG (`runtime.photos.structure.jpeg_markers`). Cameras and editors write about ten."""
 
 TILE_TAGS = (322, 323)
 """TIFF's tags TileWidth and TileLength."""

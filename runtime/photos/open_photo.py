@@ -3,7 +3,7 @@
 1. Read the bytes (`runtime.photos.reading`).
 2. Identify the format (this module, with the table in `runtime.photos.formats`).
 3. Check the limits (`runtime.photos.limits`).
-4. Decode, convert to RGB and turn upright (`runtime.photos.decoding.rgb`).
+4. Decode, convert to RGB and turn upright (`runtime.photos.rgb`).
 """
 
 import io
@@ -16,8 +16,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError
-from runtime.photos.decoding.memory import (
+from runtime.errors import DamagedPhotoError, TruncatedPhotoError, UnreadableError
+from runtime.photos.decoding_memory import (
     BUDGET_BYTES,
     DECODING_MEMORY,
     LARGE_DECODING_BYTES,
@@ -25,13 +25,15 @@ from runtime.photos.decoding.memory import (
     decoding_bytes,
     give_back_free_memory,
 )
-from runtime.photos.decoding.needless_parts import TIFF_SIGNATURES, without_needless_parts
-from runtime.photos.decoding.rgb import error_text, image_from_array, upright_rgb
-from runtime.photos.decoding.tiff_messages import silence_libtiff
-from runtime.photos.decoding.truncation import decode_without_end_marker, ends_early
-from runtime.photos.formats import FORMATS, HEIC_ADVICE, format_names, format_of, is_heic, use_heic_decoder
+from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, HEIC_PACKAGE, format_names, format_of
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
-from runtime.photos.reading import not_enough_memory, read_photo
+from runtime.photos.pixel_meaning import correct_colours
+from runtime.photos.reading import read_photo
+from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
+from runtime.photos.structure.end_marker import decode_without_end_marker
+from runtime.photos.structure.file_end import ends_early
+from runtime.photos.structure.heif_brands import is_heic
+from runtime.photos.structure.needless_parts import without_needless_parts
 
 Photo = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
@@ -50,9 +52,9 @@ def open_photo(photo: Photo, *, min_side: int | None = None) -> Image.Image:
             shorter side is at least this many pixels. For photos from a phone this is several times as fast.
 
     Raises:
-        TruncatedPhotoError: the end of the file is missing.
-        UnavailablePhotoError: the photo cannot be read now, or the memory is too small now.
-        PhotoError: the photo is missing, damaged or too large, or its format is not supported.
+        PhotoError: the photo is missing, damaged or too large, or its format is not supported. It is a
+            `TruncatedPhotoError` if the bytes end before the picture does. If its ``passing`` is true, the same photo
+            may be readable later.
     """
     with opened_photo(photo, min_side=min_side) as image:
         return image
@@ -62,7 +64,7 @@ def open_photo(photo: Photo, *, min_side: int | None = None) -> Image.Image:
 def opened_photo(photo: Photo, *, min_side: int | None = None) -> Iterator[Image.Image]:
     """Yield what `open_photo` returns. Its memory counts as used for decoding until the context ends.
 
-    All threads together use a limited amount of memory for decoding (`runtime.photos.decoding.memory`), so a thread may
+    All threads together use a limited amount of memory for decoding (`runtime.photos.decoding_memory`), so a thread may
     wait here.
     """
     if isinstance(photo, np.ndarray):
@@ -95,16 +97,18 @@ def _decode_file(content: bytes, name: str, min_side: int | None, stack: ExitSta
     """
     try:
         return _decode(content, name, min_side, stack)
-    except DamagedPhotoError as error:
+    except DamagedPhotoError:
         if stack:
             stack.close()
         kept = without_needless_parts(content)
         if kept is not None:
             with suppress(DamagedPhotoError):
                 return _decode(kept, name, min_side, stack)
-        if isinstance(error, TruncatedPhotoError) or not ends_early(content):
-            raise
-        raise TruncatedPhotoError(f"{name}: the end of the file is missing") from None
+        if ends_early(content):
+            raise TruncatedPhotoError(
+                f"{name}: incomplete (the file ends before the picture does); send it again"
+            ) from None
+        raise
 
 
 def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | None) -> Image.Image:
@@ -115,6 +119,7 @@ def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | 
             stack.enter_context(DECODING_MEMORY.reserve(needed))
         if needed > LARGE_DECODING_BYTES:
             give_back_free_memory()
+        correct_colours(image)
         is_jpeg = format_of(image) is FORMATS["JPEG"]
 
         def decode(image: Image.Image) -> Image.Image:
@@ -124,8 +129,8 @@ def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | 
 
         try:
             return decode(image)
-        except TruncatedPhotoError:
-            complete = decode_without_end_marker(content, decode) if is_jpeg else None
+        except DamagedPhotoError:
+            complete = decode_without_end_marker(content, decode) if is_jpeg and ends_early(content) else None
             if complete is None:
                 raise
             return complete
@@ -133,25 +138,46 @@ def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | 
 
 def _identify(content: bytes, name: str) -> Image.Image:
     """Return the image that Pillow finds in ``content``, not yet decoded."""
-    if is_heic(content):
-        if not FORMATS["HEIF"].installed:
-            raise PhotoError(f"{name}: HEIC; {HEIC_ADVICE}, or save it as JPEG")
-        use_heic_decoder()
-    if content[:4] in TIFF_SIGNATURES:
-        silence_libtiff()
-    try:
-        return Image.open(
-            io.BytesIO(content), formats=[form for form in FORMATS if form in Image.OPEN or form != "HEIF"]
+    heic = is_heic(content)
+    if heic and not HAS_HEIC:
+        raise UnreadableError(
+            f"{name}: HEIC needs another package; run: pip install {HEIC_PACKAGE}; or save it as JPEG"
         )
+    try:
+        if heic:
+            return _open_heic(content)
+        return Image.open(io.BytesIO(content), formats=[each for each in FORMATS if each != HEIC.pillow_name])
     except UnidentifiedImageError:
-        raise DamagedPhotoError(f"{name}: not a photo; use {format_names()}") from None
+        kind = _format_by_signature(content)
+        reason = (
+            f"a {kind} that is damaged or of a rare kind; save it as JPEG"
+            if kind
+            else f"not a photo; use {format_names()}"
+        )
+        raise DamagedPhotoError(f"{name}: {reason}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise decompression_bomb_error(name) from None
-    except MemoryError:
-        raise not_enough_memory(name) from None
     # A decoder may raise nearly any exception for a forged file (SyntaxError, struct.error, ZeroDivisionError, …).
     except Exception as error:
-        raise DamagedPhotoError(f"{name}: damaged ({error_text(error)})") from None
+        raise decoding_error(name, error) from None
+
+
+def _format_by_signature(content: bytes) -> str | None:
+    """Return the name of the format that the first bytes of a file belong to."""
+    for photo_format in FORMATS.values():
+        _, accepts = Image.OPEN.get(photo_format.pillow_name, (None, None))
+        if accepts and accepts(content[:16]) is True:
+            return str(photo_format.name)
+    return None
+
+
+def _open_heic(content: bytes) -> Image.Image:
+    from pillow_heif import HeifImageFile
+
+    # The class is used directly: registering it with Pillow would change what the caller's own code can open. It knows
+    # the orientation from the file's own properties, and removes it from the EXIF block.
+    image: Image.Image = HeifImageFile(io.BytesIO(content))  # type: ignore[no-untyped-call]
+    return image
 
 
 def _reduce_scale(image: Image.Image, min_side: int) -> None:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from runtime.errors import FlowerError
+from runtime.errors import FlowerError, OutOfMemoryError
 
 Source = TypeVar("Source")
 Decoded = TypeVar("Decoded")
@@ -31,7 +31,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
             with decoding.
 
     Raises:
-        FlowerError: the memory does not suffice for a thread.
+        OutOfMemoryError: the memory does not suffice for a thread.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
                 thread.start()
             except RuntimeError:  # too little memory for the stack of a thread, or too many threads
                 if not self._threads:
-                    raise FlowerError("not enough memory for a thread; stop other programs") from None
+                    raise OutOfMemoryError("not enough memory for a thread; close other programs") from None
                 break
             self._threads.append(thread)
 
@@ -78,12 +78,14 @@ class PrefetchDecoder(Generic[Source, Decoded]):
             At most ``limit`` items with their results; an empty list at the end.
 
         Raises:
-            FlowerError: this process was forked from the one that started the threads.
+            FlowerError: this process was forked from the one whose threads decode.
             BaseException: the exception of ``sources``, or one of ``decode`` that is not a `FlowerError`, after all
                 results before it are taken.
         """
         if os.getpid() != self._process:
-            raise FlowerError("this process was forked while photos were being decoded; call predict_many again")
+            raise FlowerError(
+                "a forked process cannot go on with photos that its parent began; begin again after the fork"
+            )
         with self._changed:
             self._wanted = limit if self._alternate else 1
             if self._alternate and not self._may_start and self._started - self._taken < min(limit, self._ahead):
@@ -110,6 +112,8 @@ class PrefetchDecoder(Generic[Source, Decoded]):
 
     def close(self) -> None:
         """End the threads. A thread that is decoding finishes its item first."""
+        if os.getpid() != self._process:  # no thread is left, and one may have held the lock
+            return
         with self._changed:
             self._exhausted = True
             self._changed.notify_all()

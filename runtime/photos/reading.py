@@ -6,13 +6,16 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from runtime.errors import PhotoError, TruncatedPhotoError, UnavailablePhotoError
+from runtime.errors import OutOfMemoryError, PhotoError, TruncatedPhotoError, UnreadableError
 from runtime.photos.limits import MAX_BYTES
 
 PIECE_BYTES = 1024**2
 """Most bytes that are asked for at once from a file object, whose size is not known."""
-NAME_ERRORS = frozenset({errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
-"""Errors that come from the name of a photo and do not pass. All other errors of the system may."""
+FAULTS_OF_NAMES = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO}
+)
+"""The system's errors that a path itself causes. Every other one can pass: whether a photo is good is known only when
+its bytes are read."""
 
 
 def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> tuple[bytes, str]:
@@ -22,9 +25,9 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
         photo: a path, the bytes themselves, or a file object in binary mode.
 
     Raises:
-        TruncatedPhotoError: the photo is empty.
-        UnavailablePhotoError: the photo exists, but cannot be read now.
         PhotoError: the photo is missing or larger than `MAX_BYTES`, or ``photo`` has another type.
+        TruncatedPhotoError: there are no bytes.
+        UnreadableError: the system cannot read it now.
     """
     name, advice = "the photo", ""
     if isinstance(photo, str | os.PathLike):
@@ -49,6 +52,22 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
     return content, name
 
 
+def unreadable(name: str, error: OSError | ValueError | ImportError) -> PhotoError:
+    """Return the error for a file or folder that the system cannot read.
+
+    Args:
+        name: of the photo or folder, for the message.
+        error: what the system or Python said. It is an `ImportError` if a decoder cannot be loaded.
+
+    Returns:
+        An `UnreadableError` if the reason may pass, otherwise a `PhotoError`.
+    """
+    number = getattr(error, "errno", None)
+    passing = isinstance(error, ImportError) or (number is not None and number not in FAULTS_OF_NAMES)
+    kind = UnreadableError if passing else PhotoError
+    return kind(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
+
+
 def _read_path(path: Path) -> bytes:
     """Return the content of a regular file, at most one byte more than `MAX_BYTES`."""
     try:
@@ -64,13 +83,15 @@ def _read_path(path: Path) -> bytes:
         raise PhotoError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise PhotoError(f"{path}: is a folder, not a photo") from None
-    except OSError as error:
-        kind = PhotoError if error.errno in NAME_ERRORS else UnavailablePhotoError
-        raise kind(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:  # a null character in the name
-        raise PhotoError(f"{path}: cannot be read ({error})") from None
+    except (OSError, ValueError) as error:
+        raise unreadable(str(path), error) from None
     except MemoryError:
         raise not_enough_memory(str(path)) from None
+
+
+def not_enough_memory(name: str) -> OutOfMemoryError:
+    """Return the error for a photo that the memory does not suffice for now."""
+    return OutOfMemoryError(f"{name}: not enough memory; close other programs, or send a smaller copy")
 
 
 def _read_stream(file: BinaryIO, name: str) -> bytes:
@@ -85,14 +106,9 @@ def _read_stream(file: BinaryIO, name: str) -> bytes:
             remaining -= len(part)
         return b"".join(parts)
     except (OSError, ValueError) as error:
-        raise UnavailablePhotoError(f"{name}: cannot be read ({error})") from None
+        raise unreadable(name, error) from None
     except MemoryError:
         raise not_enough_memory(name) from None
-
-
-def not_enough_memory(name: str) -> UnavailablePhotoError:
-    """Return the error for a photo that this machine has too little memory for at the moment."""
-    return UnavailablePhotoError(f"{name}: not enough memory; stop other programs or send a smaller copy")
 
 
 def _file_descriptor(file: BinaryIO) -> int | None:

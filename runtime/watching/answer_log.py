@@ -1,14 +1,18 @@
 """The log of answers: a file of JSON lines that also records which photos were answered.
 
-There is no second record that could contradict the log. A line is appended by one write and is on the disk before the
-next photo is started. A power cut can leave an incomplete last line, or bytes of value 0 in its place; these are
-removed at the next start. A file that is moved or removed meanwhile is noticed, and the log continues in a new one.
+There is no second record that could contradict the log. A line is on the disk before the next photo is started. A power
+cut can leave a last line that is incomplete, or whose blocks are full of NUL bytes: file systems such as ext4 and f2fs
+may store the new size of a file before its content. Such a line is removed at the next start.
+
+The file may be moved, removed or emptied at any time (logrotate). The next line then goes to the file that has the
+path at that time.
 """
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +26,14 @@ MAX_LINE_BYTES = 16_000_000
 """Longest line that is written or read, in bytes."""
 
 LINE_PREFIX = b'{"photo": '
-"""The first bytes of every line. An incomplete last line is removed only if it begins with them. A file with another
-beginning is not a log of answers and stays unchanged."""
+"""The first bytes of every line. A damaged last line is removed only if it begins with them, apart from NUL bytes. A
+file with another beginning is not a log of answers and stays unchanged."""
 
-UNAVAILABLE = "cannot be read ("
-"""Before version 0.4, a photo that could not be read for the moment was logged with these words. It is tried again."""
+DAMAGED_LINE = re.compile(rb"[\0 -~]*|[ -~]*\0[\0 -~]*\n")
+"""What a power cut leaves of a line, which is ASCII: no end, or NUL bytes inside."""
+
+PASSING_ERRORS = (": cannot be read (", "too large for this machine's memory")
+"""Parts of errors that versions up to 0.3 logged although they pass. Such photos count as not yet answered."""
 
 
 @dataclass(frozen=True)
@@ -42,53 +49,63 @@ class AnswerLog:
 
     Args:
         path: of the file, which is created if it does not exist.
+        say: shows a line about the log to the user.
 
     Raises:
         FlowerError: another process has opened the log, or the file is not a log of answers.
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.path = path
-        self._handle = _open_and_lock(path)
-        self.removed_bytes = 0
-        """How much of the end of the file was removed at the start, because it was incomplete."""
+        self.say = say
         self.answered: dict[str, FileVersion] = {}
         """Photo → the version of its file that was answered last."""
-        try:
-            self._read()
-        except BaseException:
-            self.close()
-            raise
+        self._surplus = 0
+        """Bytes at the end of the file that belong to a line that could not be written."""
+        self._handle = self._open()
 
-    def _read(self) -> None:
-        complete_bytes = position = 0
-        not_a_log = FlowerError(f"{self.path}: not a log of answers; move this file or name another one with --output")
-        with os.fdopen(os.dup(self._handle), "rb") as file:
+    def _open(self) -> int:
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            _lock(handle, self.path)
+            self._read(handle)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def _read(self, handle: int) -> None:
+        """Record the photos of all lines, and remove damaged lines at the end."""
+        complete_bytes = read_bytes = 0
+        with os.fdopen(os.dup(handle), "rb") as file:
             file.seek(0)
             while line := file.readline(MAX_LINE_BYTES):
-                position += len(line)
-                text = line.strip(b"\0\n")
-                if not line.endswith(b"\n"):
-                    if len(line) == MAX_LINE_BYTES or text[: len(LINE_PREFIX)] != LINE_PREFIX[: len(text)]:
-                        raise not_a_log
-                    break
-                if not text and b"\0" in line:
-                    continue
-                try:
-                    self._remember(json.loads(text))
-                except (ValueError, TypeError, KeyError, RecursionError):
-                    raise not_a_log from None
-                complete_bytes = position
-        self.removed_bytes = position - complete_bytes
-        os.ftruncate(self._handle, complete_bytes)
+                read_bytes += len(line)
+                # NUL bytes before a whole line are what is left of lines before it.
+                if line.endswith(b"\n") and self._record(line.lstrip(b"\0")):
+                    complete_bytes = read_bytes
+                elif len(line) == MAX_LINE_BYTES or not _is_damaged(line):
+                    raise FlowerError(
+                        f"{self.path}: not a log of answers; move this file or name another one with --output"
+                    )
+        if complete_bytes < read_bytes:
+            os.ftruncate(handle, complete_bytes)
+            self.say(f"{self.path}: the last line was incomplete and is removed; its photo is answered again")
 
-    def _remember(self, entry: dict[str, Any]) -> None:
-        name = os.fsdecode(bytes.fromhex(entry["photo_bytes"])) if "photo_bytes" in entry else entry["photo"]
-        if UNAVAILABLE in entry.get("error", ""):
-            self.answered.pop(name, None)
-        else:
-            self.answered[name] = FileVersion(entry["size"], entry["modified_ns"])
+    def _record(self, line: bytes) -> bool:
+        """Record the photo of a line, and return whether the line is valid."""
+        try:
+            entry = json.loads(line)
+            # A name that is no valid text is in hexadecimal, too (`runtime.answer.photo_name`).
+            is_text = "photo_bytes" not in entry
+            photo = entry["photo"] if is_text else os.fsdecode(bytes.fromhex(entry["photo_bytes"]))
+            version = FileVersion(entry["size"], entry["modified_ns"])
+            if not any(part in entry.get("error", "") for part in PASSING_ERRORS):
+                self.answered[photo] = version
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return False
+        return True
 
     def append(self, photo: str, version: FileVersion, entry: dict[str, Any]) -> str:
         """Append a line about ``photo`` and return it. The line is on the disk when this returns.
@@ -100,7 +117,7 @@ class AnswerLog:
 
         Raises:
             FlowerError: the line is too long.
-            OSError: the line cannot be written. The log is as it was before, and the call can be repeated.
+            OSError: the line cannot be written. The log is as it was before.
         """
         entry = {**entry, "size": version.size, "modified_ns": version.modified_ns}
         line = json.dumps(entry)
@@ -108,29 +125,37 @@ class AnswerLog:
         if len(content) > MAX_LINE_BYTES:
             raise FlowerError(f"an answer of {len(content):,} bytes is too long for a line; ask for fewer with --top")
         self._follow_path()
-        before = os.fstat(self._handle).st_size
+        self._remove_surplus()
         try:
-            if os.write(self._handle, content) != len(content):
-                raise OSError(28, os.strerror(28), str(self.path))  # a full disk accepts only a part
+            while self._surplus < len(content):  # a full disk accepts a part before it fails
+                self._surplus += os.write(self._handle, content[self._surplus :])
             os.fsync(self._handle)
         except OSError:
-            # Only to remove what was written: if another program has emptied the file, this would fill it with zeros.
-            if os.fstat(self._handle).st_size > before:
-                os.ftruncate(self._handle, before)
+            with suppress(OSError):  # if this fails, too, it is done before the next line
+                self._remove_surplus()
             raise
+        self._surplus = 0
         self.answered[photo] = version
         return line
 
     def _follow_path(self) -> None:
-        """Open the file anew if it was moved or removed, for example by logrotate."""
+        """Open the log again if its path leads to another file now, or to none."""
         try:
-            if os.path.samestat(self.path.stat(), os.fstat(self._handle)):
+            if os.path.samestat(os.fstat(self._handle), os.stat(self.path)):  # noqa: PTH116 (compared with fstat)
                 return
-        except FileNotFoundError:
+        except OSError:  # the file is gone; on a network disk, the open one may be gone as well
             pass
-        handle = _open_and_lock(self.path)
-        os.close(self._handle)
-        self._handle = handle
+        moved, self._handle = self._handle, self._open()
+        self._surplus = 0
+        with suppress(OSError):
+            os.close(moved)
+        self.say(f"{self.path}: was moved or removed; the answers go to a new file of this name")
+
+    def _remove_surplus(self) -> None:
+        # Counted from the end that the file has now: it may have been emptied, and must not be extended by NUL bytes.
+        if self._surplus:
+            os.ftruncate(self._handle, max(0, os.fstat(self._handle).st_size - self._surplus))
+            self._surplus = 0
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -138,19 +163,13 @@ class AnswerLog:
 
 
 @contextmanager
-def open_answer_log(path: Path) -> Iterator[AnswerLog]:
+def open_answer_log(path: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[AnswerLog]:
     """Open the log of answers, and close it at the end of the context."""
-    log = AnswerLog(path)
+    log = AnswerLog(path, say)
     try:
         yield log
     finally:
         log.close()
-
-
-def _open_and_lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
-    _lock(handle, path)
-    return handle
 
 
 def _lock(handle: int, path: Path) -> None:
@@ -160,8 +179,15 @@ def _lock(handle: int, path: Path) -> None:
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
+    except BlockingIOError:
         raise FlowerError(
             f"{path}: another flower-infer is writing this log; stop it or name another file with --output"
         ) from None
+    except OSError:  # some network disks have no locks
+        return
+
+
+def _is_damaged(line: bytes) -> bool:
+    """Return whether ``line`` can be what a power cut left of a line of this log."""
+    beginning = all(byte in (0, expected) for byte, expected in zip(line, LINE_PREFIX, strict=False))
+    return beginning and DAMAGED_LINE.fullmatch(line) is not None

@@ -1,8 +1,8 @@
 """Watching a folder: each new photo is answered once, when its file is complete, also after a restart."""
 
 import os
-import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,12 @@ from typing import Any
 
 from runtime.answer import answer_to_dict, photo_name
 from runtime.classifier import FlowerClassifier
-from runtime.errors import (
-    FlowerError,
-    NotEnoughMemoryError,
-    PhotoError,
-    TruncatedPhotoError,
-    UnavailablePhotoError,
-)
-from runtime.photos.left_out import LeftOut
+from runtime.errors import FlowerError, PhotoError, TruncatedPhotoError
+from runtime.photos.left_out import left_out_message
 from runtime.photos.listing import photos_below
+from runtime.photos.reading import unreadable
 from runtime.watching.answer_log import AnswerLog, FileVersion
+from runtime.watching.notices import Notices
 
 POLL_INTERVAL_S = 1.0
 """Seconds between two scans of the folder."""
@@ -27,139 +23,150 @@ POLL_INTERVAL_S = 1.0
 STABLE_AFTER_S = 2.0
 """A file counts as complete when it has not changed for this many seconds."""
 
-TRUNCATED_AFTER_S = 60.0
-"""A file whose end is missing counts as damaged when it has not changed for this many seconds. An upload may pause."""
+TRUNCATED_AFTER_S = 300.0
+"""A photo that is cut off counts as damaged when its file has not changed for this many seconds. Before that, it can be
+an upload that pauses."""
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 300.0
-"""Seconds until something is tried again for the first time; each further pause is twice as long, up to the second
-value."""
+FIRST_RETRY_S, LONGEST_RETRY_S = 2.0, 120.0
+"""Seconds until what may pass is tried again. Each pause is twice as long as the one before, up to the second value."""
 
 
 @dataclass
-class _Unanswered:
-    """A photo that is not answered yet."""
+class Waiting:
+    """A photo without an answer."""
 
     version: FileVersion
-    unchanged_since: float
-    """By this process's clock. File times may come from another machine."""
-    next_try: float
-    pause: float = FIRST_PAUSE_S
+    since: float
+    """When this version was first seen. Like ``due``, by this process's clock: file times may come from another
+    machine."""
+    due: float
+    """When the photo is tried next."""
+    pause: float = FIRST_RETRY_S
+    """Seconds until the next attempt, if the next one fails for a reason that may pass."""
+    problem: str = ""
+    """Why the last attempt failed."""
 
 
-class Watch:
-    """Answers the photos in a folder and below it as they arrive.
+def watch(
+    classifier: FlowerClassifier,
+    folder: Path,
+    log: AnswerLog,
+    top: int,
+    interval: float = POLL_INTERVAL_S,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[str]:
+    """Answer the photos in ``folder`` and below it as they arrive, for ever. Yields each line that was logged.
 
-    A photo whose file changes is answered again. A photo that is damaged gets a line with ``error``. What is not the
-    photo's fault (permissions, a network drive, too little memory, a full disk) is tried again with growing pauses.
-    Lines contain the absolute paths of photos, so that a photo has one name for every way to write the folder's path.
+    A photo whose file changes is answered again. A photo that is at fault gets a line with ``error``. What may pass
+    (`FlowerError.passing`) is tried again and not logged. Lines contain the absolute paths of photos, so that a photo
+    has one name for every way to write the folder's path.
 
     Args:
         classifier: names the flowers.
         folder: is scanned with all folders below it.
-        log: records which photos are answered; new answers are appended to it.
+        log: records which photos are answered; new answers are appended to it. While that fails, the watch waits.
         top: classes in an answer.
         interval: seconds between two scans.
-        report: receives a sentence about each thing that goes wrong, once.
+        say: shows a line to the user: what cannot be read now, and what is left out. Each is said once.
 
     Raises:
-        FlowerError: the folder does not exist.
+        FlowerError: the folder does not exist, the path of the log leads to another file, or the model failed. The
+            photo is then not logged, and is answered after a restart.
     """
-
-    def __init__(
-        self,
-        classifier: FlowerClassifier,
-        folder: Path,
-        log: AnswerLog,
-        top: int,
-        interval: float = POLL_INTERVAL_S,
-        report: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self._classifier, self._folder, self._log, self._top = classifier, folder.resolve(), log, top
-        self._interval, self._report = interval, report
-        self._unanswered: dict[str, _Unanswered] = {}
-        self._said: set[str] = set()
-        if not self._folder.is_dir():
-            raise FlowerError(f"{folder}: no such folder to watch")
-        if log.removed_bytes:
-            self._say(f"{log.path}: an incomplete last answer was removed; its photo is answered again")
-
-    def lines(self) -> Iterator[str]:
-        """Yield each line that is logged, for ever.
-
-        Raises:
-            FlowerError: the model failed. The photo is then not logged, and is answered after a restart.
-        """
-        while True:
-            for photo, state in self._scan(time.monotonic()):
-                entry = self._entry(photo, state)
+    folder = folder.resolve()
+    waiting: dict[str, Waiting] = {}
+    notices = Notices(say)
+    kinds_left_out: set[str] = set()
+    while True:
+        now = time.monotonic()
+        notices.next_scan()
+        left_out: Counter[str] = Counter()
+        present: dict[str, FileVersion] = {}
+        for place, found in photos_present(folder, left_out):
+            if isinstance(found, FileVersion):
+                present[place] = found
+            elif place == str(folder) and not found.passing:
+                raise FlowerError(f"{folder}: no such folder to watch")
+            else:
+                notices.report(place, f"{found}; it is tried again")
+        if left_out.keys() - kinds_left_out:
+            kinds_left_out |= left_out.keys()
+            say(f"{folder}: {left_out_message(left_out)}")
+        waiting = {
+            photo: waiting[photo]
+            if photo in waiting and waiting[photo].version == version
+            else Waiting(version, now, now + STABLE_AFTER_S)
+            for photo, version in present.items()
+            if log.answered.get(photo) != version
+        }
+        for photo, state in waiting.items():
+            if now >= state.due:
+                entry = _entry(classifier, photo, top, state)
                 # If the file has changed or disappeared since the scan, perhaps only a part of it was read.
                 if entry is not None and file_version(photo) == state.version:
-                    yield self._write(photo, state.version, entry)
-            time.sleep(self._interval)
+                    yield _append(log, photo, state.version, entry)
+            if state.problem:
+                notices.report(photo, f"{state.problem}; it is tried again")
+        time.sleep(interval)
 
-    def _scan(self, now: float) -> list[tuple[str, _Unanswered]]:
-        """Return the photos that are to be tried now."""
-        present = self._photos_present()
-        before = self._unanswered
-        self._unanswered = {
-            photo: before[photo]
-            if photo in before and before[photo].version == version
-            else _Unanswered(version, now, now + STABLE_AFTER_S)
-            for photo, version in present.items()
-            if self._log.answered.get(photo) != version
-        }
-        return [(photo, state) for photo, state in self._unanswered.items() if now >= state.next_try]
 
-    def _photos_present(self) -> dict[str, FileVersion]:
-        present = {}
-        left_out = LeftOut()
-        for name, photo in photos_below(str(self._folder), left_out):
-            if isinstance(photo, FlowerError):
-                self._say(f"{photo}; it is tried again")
-            elif (version := file_version(name)) is not None:
-                present[name] = version
-        for sentence in left_out.sentences():
-            self._say(sentence)
-        return present
+def photos_present(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, FileVersion | FlowerError]]:
+    """Yield the photos that are in ``folder`` and below it now, and the photos and folders that cannot be looked at.
 
-    def _entry(self, photo: str, state: _Unanswered) -> dict[str, Any] | None:
-        """Return what to log about a photo, or None if it is to be tried again later."""
-        now = time.monotonic()
+    Args:
+        folder: where to look.
+        left_out: see `runtime.photos.listing.photos_below`.
+    """
+    for name, photo in photos_below(str(folder), left_out):
+        if isinstance(photo, FlowerError):
+            yield name, photo
+            continue
         try:
-            return answer_to_dict(photo, self._classifier.predict(photo, self._top))
-        except (UnavailablePhotoError, NotEnoughMemoryError) as error:
-            self._say(f"{error}; it is tried again")
-        except TruncatedPhotoError as error:
-            if now - state.unchanged_since >= TRUNCATED_AFTER_S:
-                return {**photo_name(photo), "error": photo_name(str(error))["photo"]}
-        except PhotoError as error:
-            return {**photo_name(photo), "error": photo_name(str(error))["photo"]}
-        state.next_try, state.pause = now + state.pause, min(2 * state.pause, LONGEST_PAUSE_S)
-        return None
-
-    def _write(self, photo: str, version: FileVersion, entry: dict[str, Any]) -> str:
-        """Append an entry to the log. Waits while the disk is full or the file cannot be written."""
-        pause = FIRST_PAUSE_S
-        while True:
-            try:
-                return self._log.append(photo, version, entry)
-            except OSError as error:
-                self._say(f"{self._log.path}: the answers cannot be written ({error.strerror or error}); trying again")
-                time.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
-
-    def _say(self, sentence: str) -> None:
-        """Report a sentence, unless it was reported with the same or other numbers."""
-        without_numbers = re.sub(r"[\d,]+ ", "", sentence)
-        if without_numbers not in self._said:
-            self._said.add(without_numbers)
-            self._report(sentence)
+            yield name, _version(name)
+        except OSError as error:
+            reason = unreadable(name, error)
+            if reason.passing:  # otherwise the file has gone since its folder was read
+                yield name, reason
 
 
 def file_version(photo: str) -> FileVersion | None:
-    """Return the current version of a file, or None if it does not exist."""
+    """Return the current version of a file, or None if it does not exist or cannot be looked at."""
     try:
-        status = os.stat(photo)  # noqa: PTH116 (a Path object for each photo costs time)
+        return _version(photo)
     except OSError:
         return None
+
+
+def _version(photo: str) -> FileVersion:
+    status = os.stat(photo)  # noqa: PTH116 (a Path object for each photo costs time)
     return FileVersion(status.st_size, status.st_mtime_ns)
+
+
+def _entry(classifier: FlowerClassifier, photo: str, top: int, state: Waiting) -> dict[str, Any] | None:
+    """Return what is logged about a photo, or None if it is tried again, at the time that ``state`` then has."""
+    state.problem = ""
+    try:
+        return answer_to_dict(photo, classifier.predict(photo, top))
+    except PhotoError as error:
+        now = time.monotonic()
+        if error.passing:
+            state.problem = str(error)
+            state.due, state.pause = now + state.pause, min(2 * state.pause, LONGEST_RETRY_S)
+            return None
+        if isinstance(error, TruncatedPhotoError) and now < state.since + TRUNCATED_AFTER_S:
+            state.due = state.since + TRUNCATED_AFTER_S
+            return None
+        return {**photo_name(photo), "error": photo_name(str(error))["photo"]}
+
+
+def _append(log: AnswerLog, photo: str, version: FileVersion, entry: dict[str, Any]) -> str:
+    """Append a line to the log and return it. While this fails, for example on a full disk, wait and try again."""
+    pause = FIRST_RETRY_S
+    while True:
+        try:
+            return log.append(photo, version, entry)
+        except OSError as error:
+            if pause == FIRST_RETRY_S:
+                log.say(f"{log.path}: the answers cannot be written ({error.strerror or error}); it is tried again")
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_RETRY_S)

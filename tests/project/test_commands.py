@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runtime.command_line.program import run_command
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("finetune", "export", "benchmarks")
 
@@ -22,6 +24,12 @@ def start(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
         check=False,
         env=os.environ | environment,
     )
+
+
+def test_file_names_that_are_not_utf8_are_printed_as_they_are(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    assert run_command("finetune", lambda: print(name), interrupted="") == 0
+    assert capfdbinary.readouterr().out == b"caf\xe9\n"
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -17,8 +17,6 @@ from runtime import FlowerClassifier
 from runtime.command_line.flower_infer import build_parser
 from runtime.command_line.flower_infer import main as flower_infer
 from runtime.inference.model_file import DEFAULT_MODEL
-from runtime.photos.formats import FORMATS
-from runtime.photos.limits import MAX_BYTES, MAX_PIXELS, MAX_SCANS
 
 ROOT = Path(__file__).parents[2]
 CARD = DEFAULT_MODEL.parent / "MODEL_CARD.md"
@@ -187,19 +185,3 @@ def test_anchors_are_headings(name: str) -> None:
         headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.M)
         slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
         assert anchor in slugs, f"{target}#{anchor}"
-
-
-def test_limits_in_the_runtime_page_are_those_of_the_code() -> None:
-    text = (ROOT / "docs/runtime.md").read_text(encoding="utf-8")
-    table = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text[text.index("| limit |") :], re.MULTILINE))
-    megapixels = {
-        name: int(value.split()[0])
-        for names, value in table.items()
-        if "megapixels" in value
-        for name in names.split(", ")
-    }
-    assert megapixels.pop("JPEG (decoded at a reduced size)") == FORMATS["JPEG"].max_pixels / 1e6
-    assert megapixels == {form.name: form.max_pixels / 1e6 for form in FORMATS.values() if form.name != "JPEG"}
-    assert f"{MAX_PIXELS // 10**6} if it is progressive" in text
-    assert table["file size"] == f"{MAX_BYTES // 1024**2} MB"
-    assert table["scans of a JPEG"] == str(MAX_SCANS)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime import Answer, DeviceError, FlowerClassifier, FlowerError, ModelError, ModelInfo, PhotoError
-from runtime.errors import NotEnoughMemoryError
+from runtime.errors import OutOfMemoryError
 from runtime.inference.model_file import PREFIX, Cuts
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
 
@@ -99,7 +99,7 @@ def test_too_little_memory_does_not_blame_the_model(
         raise error
 
     monkeypatch.setattr("onnxruntime.InferenceSession", fail)
-    with pytest.raises(NotEnoughMemoryError, match="not enough memory"):
+    with pytest.raises(OutOfMemoryError, match="not enough memory"):
         FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"))
 
 

@@ -99,6 +99,25 @@ def test_folder_means_all_photos_below_it(
     assert names == [str(folder / name) for name in ("a.png", "b.PNG", "deep/c.png")]
 
 
+def test_files_of_systems_are_no_photos_and_other_formats_are_counted(
+    model: str, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder"
+    system = ("@eaDir/a.png/SYNO_THUMB.png", "#recycle/b.png", ".Trashes/c.png", "$RECYCLE.BIN/d.png", "._a.png")
+    for name in ("a.png", *system, "lost+found/e.png", "__MACOSX/f.png", "x.NEF", "y.nef", "z.svg", "Thumbs.db"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(red, folder / name)
+    for arguments in ([str(folder)], [f"{folder}/**/*.png"]):
+        assert main(["--model", model, "--json", *arguments]) == 0
+        captured = capsys.readouterr()
+        assert [json.loads(line)["photo"] for line in captured.out.splitlines()] == [str(folder / "a.png")]
+    assert main(["--model", model, "--json", str(folder)]) == 0
+    assert "2 .nef, 1 .svg" in capsys.readouterr().err
+    assert main(["--model", model, "--quiet", str(folder)]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["--model", model, "--json", str(folder / "@eaDir")]) == 0  # named by the user
+
+
 def test_standard_input(
     model: str, red: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +197,40 @@ def test_errors_go_nowhere_if_standard_error_is_closed(model: str, red: Path, tm
     result = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, timeout=120)
     assert result.returncode == 1
     assert [json.loads(line)["photo"] for line in result.stdout.splitlines()] == [str(red)]
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "words"),
+    [
+        ("__init__", "ctypes.string_at(0)", b"Fatal Python error: Segmentation fault"),  # while the model is loaded
+        ("predict_many", "ctypes.string_at(0)", b"Fatal Python error: Segmentation fault"),
+        ("predict_many", "os.write(2, b'double free')", b"double free"),  # as the C library says it
+    ],
+)
+def test_native_crashes_are_not_silent(where: str, what: str, words: bytes, model: str, red: Path) -> None:
+    code = (
+        "import ctypes, os, sys; from runtime import __main__ as command, FlowerClassifier;"
+        f"FlowerClassifier.{where} = lambda *_, **__: {what} and []; sys.exit(command.run())"
+    )
+    command = [sys.executable, "-X", "faulthandler", "-c", code, "--model", model, str(red)]
+    result = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120)
+    assert words in result.stderr
+
+
+def test_debugging_shows_tracebacks_and_messages_of_libraries(model: str, tmp_path: Path) -> None:
+    """A TIFF whose compressed data are damaged makes libtiff write to standard error."""
+    Image.effect_noise((64, 64), 90).save(tmp_path / "a.tiff", compression="jpeg")
+    content = bytearray((tmp_path / "a.tiff").read_bytes())
+    content[content.index(b"\xff\xda") + 5] ^= 7
+    (tmp_path / "a.tiff").write_bytes(content)
+    quiet, loud = (
+        infer("--model", model, str(tmp_path / "a.tiff"), env={**os.environ, "FLOWER_EDGE_DEBUG": value})
+        for value in ("0", "1")
+    )
+    assert (quiet.returncode, len(quiet.stderr.splitlines())) == (1, 1)
+    assert loud.returncode == 1
+    assert b"Traceback" in loud.stderr
+    assert b"JPEGLib: " in loud.stderr
 
 
 def test_version() -> None:

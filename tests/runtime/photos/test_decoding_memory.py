@@ -1,13 +1,17 @@
 """The memory that all threads together use for decoding."""
 
+import io
 import threading
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from runtime.photos.decoding.memory import BUDGET_BYTES, MemoryBudget, decoding_bytes
+from runtime.photos.decoding_memory import BUDGET_BYTES, MemoryBudget, decoding_bytes
 from runtime.photos.formats import FORMATS
+from runtime.photos.open_photo import open_photo
 
 
 @settings(max_examples=30)
@@ -70,3 +74,19 @@ def test_need_of_a_photo() -> None:
     assert decoding_bytes(image, 512) == 72_000_000 + 3_000_000
     Header.format = "WEBP"
     assert decoding_bytes(image, 512) == 12_000_000 * FORMATS["WEBP"].bytes_per_pixel < BUDGET_BYTES
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_very_large_picture_is_reduced_in_strips(orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.photos.rgb.REDUCED_PIXELS", 300 * 200)
+    random = np.random.default_rng(0)
+    small = random.integers(0, 256, (67, 131, 4), dtype=np.uint8)
+    small[..., 3] |= 128
+    array = small.repeat(3, axis=0).repeat(3, axis=1)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG", exif=exif)
+    reduced, whole = (np.asarray(open_photo(buffer.getvalue(), min_side=side)) for side in (64, None))
+    assert reduced.shape == ((131, 67, 3) if orientation == 6 else (67, 131, 3))
+    assert np.array_equal(reduced, whole[::3, ::3])

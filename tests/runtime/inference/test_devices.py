@@ -1,18 +1,17 @@
 """Devices, and the number of CPU threads."""
 
+import argparse
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import onnxruntime
 import pytest
-from PIL import Image
 
 from runtime import DeviceError, FlowerClassifier
-from runtime.inference.cpu_threads import default_threads, physical_cores, processor_time_limit
+from runtime.command_line.arguments import add_threads_argument
+from runtime.inference.cpu_threads import cpu_threads, default_threads, physical_cores, processor_time_limit
 from runtime.inference.devices import DEVICES
-from runtime.inference.providers import candidate_devices, providers_for
+from runtime.inference.providers import candidate_devices, providers_for, reason_not_started
 from tests.samples.tiny_model import save_tiny_model
 
 CPU, CUDA = DEVICES["cpu"].provider, DEVICES["cuda"].provider
@@ -46,18 +45,41 @@ def test_missing_device_error_names_the_package(name: str, words: str, monkeypat
 
 
 def test_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The installed onnxruntime has no CUDA, which here stands for a GPU whose driver is missing."""
+    """The installed onnxruntime has no CUDA. A library that the system refuses stands for one that is missing."""
     model = save_tiny_model(tmp_path / "tiny.onnx")
     if CUDA in onnxruntime.get_available_providers():
         pytest.skip("there is a GPU")
     provide_devices(monkeypatch, "cuda", "cpu")
+    monkeypatch.setattr("runtime.inference.providers.LIBRARIES", tmp_path)
+    with pytest.raises(DeviceError, match=r"could not be started .*does not say why"):
+        FlowerClassifier(model, device="cuda")
+    (tmp_path / "libonnxruntime_providers_cuda.so").write_bytes(b"no library")
+    with pytest.raises(DeviceError, match=r"libonnxruntime_providers_cuda\.so"):
+        FlowerClassifier(model, device="cuda")
     classifier = FlowerClassifier(model)
     assert (classifier.device, list(classifier.failed_devices)) == ("cpu", ["cuda"])
-    (tmp_path / "capi").mkdir()
-    (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"no library")
-    monkeypatch.setattr("onnxruntime.__file__", str(tmp_path / "__init__.py"))
-    with pytest.raises(DeviceError, match=r"could not be started \(.*libonnxruntime_providers_cuda.so"):
-        FlowerClassifier(model, device="cuda")
+    assert "libonnxruntime_providers_cuda.so" in classifier.failed_devices["cuda"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            "/src/onnxruntime/core/providers/cuda/cuda_call.cc:129 std::conditional_t<THRW, void, Status> "
+            "CudaCall(ERRTYPE, const char*, int) [with ERRTYPE = cudaError] CUDA failure 100: no device ; GPU=-1\n",
+            "CUDA failure 100: no device ; GPU=-1",
+        ),
+        (
+            "/src/onnxruntime_pybind_state.cc:729 void onnxruntime::python::Register(PySessionOptions&, const P&) "
+            "Please install TensorRT libraries.\n",
+            "Please install TensorRT libraries.",
+        ),
+        ("[ONNXRuntimeError] : 11 : EP_FAIL : no device", "[ONNXRuntimeError] : 11 : EP_FAIL : no device"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_reason_that_onnxruntime_raises(message: str, reason: str) -> None:
+    assert reason_not_started(DEVICES["cuda"], RuntimeError(message)) == reason
 
 
 def test_two_hardware_threads_of_a_core_count_once(tmp_path: Path) -> None:
@@ -94,28 +116,11 @@ def test_half_a_processor_gets_one_thread(monkeypatch: pytest.MonkeyPatch) -> No
     assert default_threads() == 1
 
 
-FORKED = """
-import os, sys
-from runtime import FlowerClassifier, FlowerError
-classifier = FlowerClassifier(sys.argv[1], device="cpu", threads=2)
-begun = classifier.predict_many([sys.argv[2]] * 9)
-next(begun)
-if os.fork():
-    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
-print(classifier.predict(sys.argv[2]).best.label, len(list(classifier.predict_many([sys.argv[2]] * 3))))
-try:
-    list(begun)
-except FlowerError as error:
-    print(error)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_forked_process_answers_and_ends(tmp_path: Path) -> None:
-    model, photo = save_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "red.png"
-    Image.new("RGB", (30, 20), (250, 20, 10)).save(photo)
-    command = [sys.executable, "-c", FORKED, str(model), str(photo)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert (first, "was forked" in second) == ("red 3", True)
+def test_there_are_never_more_threads_than_processors(tmp_path: Path) -> None:
+    """A thread that decodes photos is one of them."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parser = argparse.ArgumentParser()
+    add_threads_argument(parser)
+    assert parser.parse_args(["--threads", "99999999999"]).threads == processors
+    assert FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"), threads=10**12).threads == processors
+    assert (cpu_threads(1), cpu_threads()) == (1, default_threads())

@@ -1,4 +1,4 @@
-"""Counting the scans of a JPEG from its markers (ITU-T T.81, annex B), before anything is decoded.
+"""The markers of a JPEG (ITU-T T.81, annex B), before anything is decoded.
 
 A picture may come in several scans, progressive or not. libjpeg then holds the coefficients of the whole picture and
 processes them once for each scan. A forged file of a few kilobytes can contain thousands of empty scans and keep a
@@ -6,12 +6,13 @@ decoder busy for hours (libjpeg-turbo, "Two Issues with the JPEG Standard").
 """
 
 import re
+from collections.abc import Iterator
 
 MARKER = re.compile(rb"\xff+([^\x00\xff])")
 """In compressed data, the byte FF is followed by 00 or begins a marker."""
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
-MARKERS_WITHOUT_SEGMENT = frozenset({0x01, *range(0xD0, 0xD9)})
-"""TEM, RST0 to RST7, and SOI."""
+MARKERS_WITHOUT_SEGMENT = frozenset({0x01, *range(0xD0, 0xDA)})
+"""TEM, RST0 to RST7, SOI, and EOI."""
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """SOF0 to SOF15: each begins a frame and gives the number of its components."""
 PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
@@ -19,11 +20,31 @@ IMPOSSIBLE_COMPONENT_COUNT = 256
 """A number of components that no single scan can contain (the field has one byte)."""
 
 
+def find_markers(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield each marker of the first picture with the position after it, up to the end of the image or of the bytes.
+
+    Data after the picture (a second picture of a phone, a video) and inside segments (a thumbnail) does not count.
+
+    Args:
+        content: of a JPEG file.
+    """
+    position = 2
+    while match := MARKER.search(content, position):
+        marker, position = match[1][0], match.end()
+        yield marker, position
+        if marker == END_OF_IMAGE:
+            return
+        if marker not in MARKERS_WITHOUT_SEGMENT:
+            position += max(2, int.from_bytes(content[position : position + 2], "big"))
+
+
+def has_end(content: bytes) -> bool:
+    """Return whether the first picture of a JPEG file ends with its end marker."""
+    return any(marker == END_OF_IMAGE for marker, _ in find_markers(content))
+
+
 def count_scans(content: bytes, limit: int) -> int:
     """Return the number of scans of the first picture in ``content``.
-
-    Data after the picture (a second picture of a phone, a video) and inside other segments (a thumbnail) does not
-    count.
 
     Args:
         content: of a JPEG file.
@@ -33,13 +54,7 @@ def count_scans(content: bytes, limit: int) -> int:
         1 if libjpeg reads a single scan; ``limit + 1`` for more than ``limit``.
     """
     scans = components = 0
-    position = 2
-    while scans <= limit and (match := MARKER.search(content, position)):
-        marker, position = match[1][0], match.end()
-        if marker == END_OF_IMAGE:
-            break
-        if marker in MARKERS_WITHOUT_SEGMENT:
-            continue
+    for marker, position in find_markers(content):
         if marker in START_OF_FRAME and not components:
             # The segment: length (2 bytes), precision (1), height (2), width (2), number of components (1).
             components = int.from_bytes(content[position + 7 : position + 8], "big")
@@ -48,5 +63,6 @@ def count_scans(content: bytes, limit: int) -> int:
             scans += 1
             if scans == 1 and int.from_bytes(content[position + 2 : position + 3], "big") == components:
                 return 1  # a sequential picture with all components in one scan: libjpeg reads only this scan
-        position += max(2, int.from_bytes(content[position : position + 2], "big"))
+            if scans > limit:
+                break
     return scans

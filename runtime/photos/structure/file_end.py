@@ -1,0 +1,118 @@
+"""Whether a file ends before the picture in it does, as a file does that is still being written."""
+
+import struct
+from collections.abc import Callable
+
+from runtime.photos.structure.jpeg_markers import has_end
+from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
+from runtime.photos.structure.png_chunks import find_chunks
+
+ZEROS = bytes(512)
+"""Some programs reserve the space of a file first. What is not yet written reads as zeros."""
+
+
+def ends_early(content: bytes) -> bool:
+    """Return whether the bytes of a photo that cannot be decoded end before its format says.
+
+    Args:
+        content: the bytes of a file, which may be of any format.
+
+    Returns:
+        False if the format is unknown, or does not tell where a file ends.
+    """
+    if content.endswith(ZEROS):
+        return True
+    for place, signature, is_early in _RULES:
+        found = content[place : place + len(signature)]
+        if signature.startswith(found) and (found or content[:3] == bytes(min(3, len(content)))):
+            return len(found) < len(signature) or is_early(content)
+    return False
+
+
+def _png_ends_early(content: bytes) -> bool:
+    return all(chunk.kind != b"IEND" for chunk in find_chunks(content))
+
+
+def _riff_ends_early(content: bytes) -> bool:
+    return len(content) < 8 + int.from_bytes(content[4:8], "little")
+
+
+def _bmp_ends_early(content: bytes) -> bool:
+    return len(content) < max(26, int.from_bytes(content[2:6], "little"))  # 26: the smallest headers
+
+
+def _gif_ends_early(content: bytes) -> bool:
+    def after_color_table(place: int) -> int:
+        flags = content[place]
+        return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+    try:
+        position = 13 + after_color_table(10)
+        while content[position] != ord(";"):  # the trailer
+            if content[position] == ord(","):  # a picture: its place, perhaps a colour table, the size of the codes
+                position += 11 + after_color_table(position + 9)
+            else:  # an extension: its kind
+                position += 2
+            while length := content[position]:
+                position += 1 + length
+            position += 1
+    except IndexError:
+        return True
+    return False
+
+
+def _tiff_ends_early(content: bytes) -> bool:
+    """Look at the first directory, the values of its tags, and the strips or tiles that it lists."""
+    order = "<" if content.startswith(b"II") else ">"
+    extents: dict[int, tuple[int, ...]] = {}
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", content, 4)
+        (count,) = struct.unpack_from(f"{order}H", content, directory)
+        struct.unpack_from(f"{order}I", content, directory + 2 + 12 * count)  # the place of the next directory
+        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+            tag, kind, values, place = struct.unpack_from(f"{order}HHII", content, entry)
+            size = values * _TIFF_SIZES.get(kind, 1)
+            place = entry + 8 if size <= 4 else place
+            if place + size > len(content):
+                return True
+            if tag in _TIFF_EXTENTS and kind in _TIFF_INTEGERS:
+                extents[tag] = struct.unpack_from(f"{order}{values}{_TIFF_INTEGERS[kind]}", content, place)
+    except struct.error:
+        return True
+    pairs = ((extents.get(start, ()), extents.get(length, ())) for start, length in ((273, 279), (324, 325)))
+    return any(start + length > len(content) for pair in pairs for start, length in zip(*pair, strict=False))
+
+
+def _boxes_end_early(content: bytes) -> bool:
+    """Look at the boxes of a HEIF or AVIF file (ISO/IEC 14496-12), of which ``mdat`` holds the pixels."""
+    position, kinds = 0, set()
+    while position + 8 <= len(content):
+        length = int.from_bytes(content[position : position + 4], "big")
+        kinds.add(content[position + 4 : position + 8])
+        if length == 1:  # the length follows in eight bytes
+            length = int.from_bytes(content[position + 8 : position + 16], "big")
+        elif length == 0:  # up to the end of the file
+            length = len(content) - position
+        position += max(8, length)
+    return position != len(content) or b"mdat" not in kinds
+
+
+_TIFF_EXTENTS = frozenset({273, 279, 324, 325})
+"""StripOffsets, StripByteCounts, TileOffsets, TileByteCounts."""
+_TIFF_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+"""TIFF's number of a type → its size in bytes; the others have one byte."""
+_TIFF_INTEGERS = {3: "H", 4: "I"}
+"""TIFF's number of a type → its letter in `struct`."""
+
+_RULES: tuple[tuple[int, bytes, Callable[[bytes], bool]], ...] = (
+    (0, b"\xff\xd8\xff", lambda content: not has_end(content)),
+    (0, PNG_SIGNATURE, _png_ends_early),
+    (0, b"RIFF", _riff_ends_early),
+    (0, b"GIF8", _gif_ends_early),
+    (0, b"BM", _bmp_ends_early),
+    (0, b"II*\0", _tiff_ends_early),
+    (0, b"MM\0*", _tiff_ends_early),
+    (4, b"ftyp", _boxes_end_early),
+)
+"""Where each format has its signature, the signature, and the function that tells whether a file ends early. A file
+that is cut within its signature matches, too."""

@@ -1,0 +1,37 @@
+"""The chunks of a PNG (ISO/IEC 15948, clause 5)."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk of a PNG: its place in the file, from its length to the end of its checksum."""
+
+    kind: bytes
+    """Four letters, for example ``IDAT``."""
+    start: int
+    end: int
+    """May be behind the end of the file."""
+
+    def is_intact(self, content: bytes) -> bool:
+        """Return whether the chunk is complete and its checksum is right."""
+        if self.end > len(content):
+            return False
+        data = memoryview(content)[self.start + 4 : self.end - 4]
+        return zlib.crc32(data) == int.from_bytes(content[self.end - 4 : self.end], "big")
+
+
+def find_chunks(content: bytes) -> Iterator[Chunk]:
+    """Yield the chunks of a PNG file, up to the one that ends it or to the end of the bytes."""
+    position = len(SIGNATURE)
+    while position + 8 <= len(content):
+        end = position + 12 + int.from_bytes(content[position : position + 4], "big")
+        chunk = Chunk(content[position + 4 : position + 8], position, end)
+        yield chunk
+        if chunk.kind == b"IEND":
+            return
+        position = end
