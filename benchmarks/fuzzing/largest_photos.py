@@ -1,6 +1,10 @@
-"""Photos that are accepted and as large as the limits allow, in the forms that need most memory."""
+"""Photos that are accepted and as large as the limits allow, in the forms that need most memory.
+
+Usage: python -m benchmarks.fuzzing.largest_photos NAME writes one to standard output.
+"""
 
 import io
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -57,3 +61,6 @@ LARGEST_PHOTOS: dict[str, Callable[[], bytes]] = {
     **({"HEIC with opacity": _heic} if HAS_HEIC else {}),
 }  # fmt: skip
 """Description → function that returns the content of the file."""
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(LARGEST_PHOTOS[sys.argv[1]]())

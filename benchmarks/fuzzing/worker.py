@@ -4,6 +4,7 @@ Usage: python -m benchmarks.fuzzing.worker photo|model|crafted|largest FIRST LAS
 """
 
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.core.machine import peak_memory
+from benchmarks.fuzzing import largest_photos
 from benchmarks.fuzzing.largest_photos import LARGEST_PHOTOS
 from benchmarks.fuzzing.malformed_inputs import CRAFTED_PHOTOS, damaged, valid_photos
 from runtime.command_line.standard_streams import silence_decoders
@@ -38,9 +40,10 @@ def crafted_cases(first: int, last: int) -> Iterator[Case]:
 
 
 def largest_cases(first: int, last: int) -> Iterator[Case]:
-    """Decode and preprocess photos that are as large as the limits allow."""
-    for name, make in list(LARGEST_PHOTOS.items())[first:last]:
-        yield name, partial(Preprocessing(), make())
+    """Decode and preprocess photos that are as large as the limits allow. Another process makes them."""
+    for name in list(LARGEST_PHOTOS)[first:last]:
+        made = subprocess.run([sys.executable, "-m", largest_photos.__name__, name], stdout=subprocess.PIPE, check=True)
+        yield name, partial(Preprocessing(), made.stdout)
 
 
 def model_cases(first: int, last: int, valid_model: str) -> Iterator[Case]:

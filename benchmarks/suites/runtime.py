@@ -144,7 +144,7 @@ def measure_malformed_inputs(options: argparse.Namespace) -> Figures:
         ("photos, damaged", "photo", options.inputs - models, ()),
         ("model files, damaged", "model", models, (str(DEFAULT_MODEL),)),
         ("photos, crafted to exhaust memory or time", "crafted", len(CRAFTED_PHOTOS), ()),
-        ("photos as large as the limits allow", "largest", len(LARGEST_PHOTOS), ()),
+        ("photos as large as the limits allow", "largest", min(len(LARGEST_PHOTOS), models), ()),
     )
     rows = []
     with tqdm(total=sum(count for _, _, count, _ in plans), desc="fuzz", unit="input", disable=None) as bar:

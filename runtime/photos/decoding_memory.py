@@ -104,7 +104,7 @@ def decoding_bytes(image: Image.Image, min_side: int | None) -> int:
     """
     pixels = image.width * image.height
     photo_format = format_of(image)
-    if photo_format is not FORMATS["JPEG"]:
+    if photo_format is None or photo_format is not FORMATS["JPEG"]:
         return pixels * (photo_format.bytes_per_pixel if photo_format else OTHER_BYTES_PER_PIXEL)
     coefficients = pixels * COEFFICIENT_BYTES if image.info.get("progressive") else 0
     reduction = 1

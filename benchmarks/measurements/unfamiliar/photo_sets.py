@@ -10,7 +10,6 @@ import numpy as np
 
 from finetune.data.split import Split
 from runtime.errors import FlowerError
-from runtime.photos.left_out import LeftOut
 from runtime.photos.listing import photos_below
 
 Kind = Literal["test", "same", "other", "without"]
@@ -91,7 +90,7 @@ def _read_rows(folder: Path, kind: Kind) -> Iterator[tuple[str, list[Path]]]:
     if not folder.is_dir():
         raise FlowerError(f"{folder}: no such folder")
     rows: dict[str, list[Path]] = {}
-    for name, photo in photos_below(str(folder), LeftOut()):
+    for name, photo in photos_below(str(folder)):
         if isinstance(photo, FlowerError):
             raise photo
         inner = Path(name).relative_to(folder).parts
