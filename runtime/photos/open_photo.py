@@ -4,6 +4,8 @@
 2. Identify the format (this module, with the table in `runtime.photos.formats`).
 3. Check the limits (`runtime.photos.limits`).
 4. Decode, convert to RGB and turn upright (`runtime.photos.rgb`).
+
+A file that cannot be decoded is tried again without the parts that no pixel needs, unless its end is missing.
 """
 
 import io
@@ -16,12 +18,18 @@ from PIL import Image, UnidentifiedImageError
 
 from runtime.errors import DamagedPhotoError, TruncatedPhotoError, UnreadableError
 from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, HEIC_PACKAGE, format_names, format_of
+from runtime.photos.jpeg_end import decode_without_end
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
 from runtime.photos.pixel_meaning import correct_colours
 from runtime.photos.reading import read_photo
 from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
 from runtime.photos.structure.file_end import ends_early
 from runtime.photos.structure.heif_brands import is_heic
+from runtime.photos.structure.jpeg_markers import START as JPEG_START
+from runtime.photos.structure.jpeg_markers import has_end
+from runtime.photos.structure.only_pixels import only_pixels
+from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
+from runtime.photos.structure.png_chunks import has_intact_pixels
 
 Photo = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
@@ -51,22 +59,34 @@ def open_photo(photo: Photo, *, min_side: int | None = None) -> Image.Image:
     content, name = read_photo(photo)
     try:
         return _decode(content, name, min_side)
-    except DamagedPhotoError:
-        if ends_early(content):
-            raise TruncatedPhotoError(
-                f"{name}: incomplete (the file ends before the picture does); send it again"
-            ) from None
-        raise
+    except DamagedPhotoError as error:
+        if isinstance(error, TruncatedPhotoError) or ends_early(content):
+            raise _truncated(name) from None
+        reduced = only_pixels(content)
+        if reduced is None:
+            raise
+    return _decode(reduced, name, min_side)
 
 
 def _decode(content: bytes, name: str, min_side: int | None) -> Image.Image:
     """Return the photo in the bytes of a file; the arguments are those of `open_photo`."""
+    if content.startswith(JPEG_START) and not has_end(content):
+        image = decode_without_end(content, lambda complete: _decode(complete, name, min_side))
+        if image is None:
+            raise _truncated(name)
+        return image
+    if content.startswith(PNG_SIGNATURE) and not has_intact_pixels(content):
+        raise DamagedPhotoError(f"{name}: damaged (the checksum of its pixels is wrong)")
     with _identify(content, name) as image:
         check_file(image, content, name)
         correct_colours(image)
         if min_side and format_of(image) is FORMATS["JPEG"]:
             _reduce_scale(image, min_side)
         return upright_rgb(image, name)
+
+
+def _truncated(name: str) -> TruncatedPhotoError:
+    return TruncatedPhotoError(f"{name}: incomplete (the file ends before the picture does); send it again")
 
 
 def _identify(content: bytes, name: str) -> Image.Image:
