@@ -1,21 +1,30 @@
 """A store for arrays that are computed once: a memory-mapped file of numbered slots, which outlives the process.
 
 Its content is verified. The file name contains a digest of everything that the content depends on, so with other
-weights, photographs or settings the store is empty. Each slot has a checksum, so a slot that was half-written when the
-process was killed counts as empty. Deleting the files costs only the time to compute the arrays again.
+weights, photographs or settings the store is another one, beside the first. Each slot has a checksum, so a slot that
+was half-written when the process was killed counts as empty. Deleting the files costs only the time to compute the
+arrays again. Stores that no process has open are deleted, the longest unused first, if a folder gets too large.
 """
 
 import hashlib
 import json
 import mmap
 import os
+import re
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows, where a file that is open cannot be deleted
+    fcntl = None  # type: ignore[assignment]
+
+_INDEX_NAME = re.compile(r".+-[0-9a-f]{16}\.index")
 _ENTRY = np.dtype([("edition", "<u4"), ("checksum", "<u4"), ("shape", "<i4", (4,))])
 """One entry of the index. ``edition`` is 0 in an empty slot, otherwise the caller's version + 1."""
 
@@ -37,9 +46,10 @@ class ArrayStore:
         slots: int,
         slot_bytes: int,
         max_bytes: int,
+        folder_bytes: int | None = None,
         report: Callable[[str], None] = print,
     ) -> None:
-        """Open or create the store, and delete stores with the same name and another identity.
+        """Open or create the store.
 
         Args:
             folder: created if it does not exist.
@@ -49,6 +59,8 @@ class ArrayStore:
             slots: number of slots.
             slot_bytes: size of the largest array.
             max_bytes: size of the store; slots beyond it are never stored.
+            folder_bytes: size of all stores in ``folder``. Others are deleted until this one has room, except those
+                that a process has open. None: no limit.
             report: receives one line if the disk is full or read-only. The store is disabled then.
         """
         description = json.dumps([dict(identity), np.dtype(dtype).str, slots, slot_bytes], sort_keys=True)
@@ -63,7 +75,7 @@ class ArrayStore:
         self._opened_by_process = -1
         self._disabled = self.slots == 0
         if not self._disabled:
-            self._disable_on_error(lambda: self._create(folder, name))
+            self._disable_on_error(lambda: self._create(folder_bytes))
 
     def contains(self, slot: int, version: int = 0) -> bool:
         """Return whether this version of ``slot`` was written. `get` may still find that it is damaged."""
@@ -104,11 +116,11 @@ class ArrayStore:
 
         self._disable_on_error(write)
 
-    def _create(self, folder: Path, name: str) -> None:
+    def _create(self, folder_bytes: int | None) -> None:
+        folder = self._index_path.parent
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.glob(f"{name}-????????????????.*"):
-            if path not in (self._data_path, self._index_path):
-                path.unlink(missing_ok=True)
+        if folder_bytes is not None:
+            _make_room(folder, folder_bytes - self.slots * self._slot_bytes, keep=self._index_path)
         # Sparse files: they use disk space only where something has been written.
         for path, size in (
             (self._data_path, self.slots * self._slot_bytes),
@@ -117,6 +129,8 @@ class ArrayStore:
             with path.open("ab") as file:
                 if file.tell() != size:
                     file.truncate(size)
+        os.utime(self._index_path)  # its time is that of the last use
+        self._open()
 
     def _open(self) -> None:
         """Open the files in this process. Loader processes inherit this object, but must not share its file handles."""
@@ -124,6 +138,7 @@ class ArrayStore:
             return
         self._data_file = self._data_path.open("r+b", buffering=0)
         self._index_file = self._index_path.open("r+b", buffering=0)
+        _lock(self._index_file, exclusively=False)
         self._map = mmap.mmap(self._data_file.fileno(), 0, access=mmap.ACCESS_READ)
         self._entries = np.frombuffer(mmap.mmap(self._index_file.fileno(), 0, access=mmap.ACCESS_READ), _ENTRY)
         self._opened_by_process = os.getpid()
@@ -143,6 +158,48 @@ class ArrayStore:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _report=print)
+
+
+def _make_room(folder: Path, max_bytes: int, *, keep: Path) -> None:
+    """Delete the stores in ``folder`` that were not used for the longest time, until all have ``max_bytes`` at most.
+
+    The store with the index ``keep`` is not counted. Stores that a process has open are counted, but never deleted.
+    """
+    stores = []
+    for path in folder.glob("*.index"):
+        if _INDEX_NAME.fullmatch(path.name) and path != keep:
+            with suppress(OSError):  # another process deletes it at the same time
+                stores.append((path.stat().st_mtime, _disk_bytes(path) + _disk_bytes(path.with_suffix(".data")), path))
+    total = sum(size for _, size, _ in stores)
+    for _, size, path in sorted(stores):
+        if total <= max_bytes:
+            return
+        with suppress(OSError), path.open("rb") as file:  # of another user, or not there any more
+            if _lock(file, exclusively=True):
+                path.with_suffix(".data").unlink(missing_ok=True)
+                path.unlink()
+                total -= size
+
+
+def _disk_bytes(path: Path) -> int:
+    """Return the space that a file uses on the disk. The files are sparse: their size says nothing."""
+    status = path.stat()
+    return status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
+
+
+def _lock(file: IO[bytes], *, exclusively: bool) -> bool:
+    """Mark a store as open until ``file`` is closed, together with other processes, or ``exclusively``.
+
+    Returns:
+        Whether that is so; False if another process has the store open, or the file system has no locks.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, (fcntl.LOCK_EX if exclusively else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _write(file: Any, content: bytes, offset: int) -> None:

@@ -67,6 +67,7 @@ def open_feature_store(
         slots=images,
         slot_bytes=sample.nbytes,
         max_bytes=max_bytes,
+        folder_bytes=run.cache_bytes,
         report=run.report,
     )
 

@@ -91,6 +91,7 @@ class TrainingBatches:
             slots=len(run.train),
             slot_bytes=decoded_slot_bytes(recipe),
             max_bytes=int(fraction * photos_fraction * run.cache_bytes),
+            folder_bytes=run.cache_bytes,
             report=run.report,
         )
         self._photos = TrainingPhotos(run.train, recipe, decoded)

@@ -45,10 +45,11 @@ class Processes:
             raise FlowerError(
                 "training in several processes needs Accelerate: pip install 'flower-edge[distributed]'"
             ) from None
-        # With gradual unfreezing, some parameters have no gradient in the first epochs.
-        unused_parameters = DistributedDataParallelKwargs(find_unused_parameters=True)
+        # With gradual unfreezing, some parameters have no gradient in the first epochs. Buffers are BatchNorm's
+        # statistics: `average_buffers` makes them equal, where a broadcast would drop all but the main process's.
+        settings = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
         on_cpu = device == "cpu" or not torch.cuda.is_available()
-        accelerator = Accelerator(cpu=on_cpu, kwargs_handlers=[unused_parameters])
+        accelerator = Accelerator(cpu=on_cpu, kwargs_handlers=[settings])
         return cls(accelerator.process_index, accelerator.num_processes, accelerator)
 
     @property
@@ -95,7 +96,7 @@ class Processes:
         """Return ``network`` wrapped so that its gradients are the mean over all processes.
 
         On CUDA, BatchNorm uses the statistics of the whole batch. torch cannot do this on CPUs; there BatchNorm uses
-        the statistics of each process's part, unless the recipe freezes BatchNorm.
+        the statistics of each process's part, unless the recipe freezes BatchNorm; `average_buffers` joins them.
         """
         if self.accelerator is None:
             return network
@@ -119,6 +120,18 @@ class Processes:
             with torch.no_grad():
                 for parameter in module.parameters():
                     parameter.copy_(broadcast(parameter.detach().clone(), from_process=0))
+
+    def average_buffers(self, module: nn.Module) -> None:
+        """Replace the statistics of BatchNorm in ``module``, in each process, by their mean over all processes."""
+        if self.accelerator is None:
+            return
+        buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+        # In float64 the mean of equal float32 numbers is that number, so frozen stages do not change.
+        values = torch.cat([buffer.flatten().double() for buffer in buffers]).cpu().numpy()
+        mean = torch.from_numpy(self.all_reduce_sum(values) / self.count)
+        with torch.no_grad():
+            for buffer, part in zip(buffers, mean.split([buffer.numel() for buffer in buffers]), strict=True):
+                buffer.copy_(part.view_as(buffer))
 
     def wait_for_all(self) -> None:
         """Wait until all processes have reached this call."""

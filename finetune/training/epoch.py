@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 from tqdm import tqdm
 
@@ -18,6 +19,10 @@ from runtime.errors import FlowerError
 
 SWA_START = 0.75
 """Fraction of the epochs after which stochastic weight averaging starts."""
+
+
+CHECK_EVERY = 50
+"""Steps between two looks at the loss on a GPU, which computes ahead meanwhile: each look waits for it."""
 
 
 class TrainingError(FlowerError):
@@ -40,11 +45,18 @@ def train_epoch(
         The epoch's record, without validation: mean loss, accuracy, last learning rate, images per second.
 
     Raises:
-        TrainingError: the loss or the norm of the gradient is not finite.
+        TrainingError: the loss or the norm of the gradient is not finite. On a CPU, the weights are those before that
+            step; on a GPU, they may be of later steps.
     """
-    recipe = run.recipe
+    recipe, device = run.recipe, run.hardware.device
     steps = len(epoch_order(len(run.train), recipe, epoch))
-    loss_sum, correct, count = 0.0, 0, 0
+    check_every = steps_between_checks(device)
+    # The sums stay on the device, so that a GPU computes the next step without waiting for this process.
+    loss_sum, correct = (
+        torch.zeros((), dtype=torch.float64, device=device),
+        torch.zeros((), dtype=torch.int64, device=device),
+    )
+    count, unchecked = 0, []
     started = time.monotonic()
     with tqdm(
         total=len(run.train),
@@ -62,40 +74,53 @@ def train_epoch(
             with run.hardware.autocast():
                 logits = network(inputs, recipe.freeze)
             loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
-            value = loss.item()
-            if not math.isfinite(value):
-                raise _not_finite("loss", value, run, epoch, index)
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # not annotated in torch
-            # Clipping by a norm that is not finite would make every gradient and then every weight NaN.
-            norm = float(nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip_norm))
-            if not math.isfinite(norm):
-                raise _not_finite("norm of the gradient", norm, run, epoch, index)
+            norm = nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip_norm)
+            unchecked.append(torch.stack((loss.detach(), norm)))
+            is_check = (index + 1) % check_every == 0 or index + 1 == steps
+            if is_check:
+                # Before the step: clipping by a norm that is not finite makes every gradient and then every weight NaN.
+                _check_finite(unchecked, run, epoch, index)
+                unchecked.clear()
             state.optimizer.step()
             state.averaged.update_parameters(state.network)
             if recipe.average == "swa" and epoch < SWA_START * recipe.epochs:
                 state.averaged.n_averaged.zero_()  # until then, the average is a copy of the weights
-            loss_sum += value * len(labels)
-            correct += int((logits.argmax(1) == targets.argmax(1)).sum())
+            loss_sum += loss.detach().double() * len(labels)
+            correct += (logits.argmax(1) == targets.argmax(1)).sum()
             count += len(labels)
-            elapsed = time.monotonic() - started
-            remaining = (steps * (recipe.epochs - epoch) - index - 1) * elapsed / (index + 1)
             bar.update(len(labels) * run.processes.count)
-            bar.set_postfix_str(f"loss {loss_sum / count:.3f}, acc {correct / count:.1%}, ETA {remaining / 60:.0f} min")
-    loss_sum, correct, count = run.processes.all_reduce_sum(np.array([loss_sum, correct, count], np.float64)).tolist()
+            if is_check:
+                elapsed = time.monotonic() - started
+                remaining = (steps * (recipe.epochs - epoch) - index - 1) * elapsed / (index + 1)
+                means = f"loss {float(loss_sum) / count:.3f}, acc {float(correct) / count:.1%}"
+                bar.set_postfix_str(f"{means}, ETA {remaining / 60:.0f} min")
+    sums = np.array([float(loss_sum), float(correct), count], np.float64)
+    total_loss, total_correct, total = run.processes.all_reduce_sum(sums).tolist()
     return {
-        "train_loss": loss_sum / count,
-        "train_top1": correct / count,
+        "train_loss": total_loss / total,
+        "train_top1": total_correct / total,
         "learning_rate": recipe.lr * learning_rate_factor((epoch + 1) * steps - 1, steps, recipe),
-        "images_per_second": round(count / (time.monotonic() - started), 2),
+        "images_per_second": round(total / (time.monotonic() - started), 2),
     }
 
 
-def _not_finite(quantity: str, value: float, run: TrainingRun, epoch: int, index: int) -> TrainingError:
-    return TrainingError(
-        f"the {quantity} became {value} in epoch {epoch + 1}, step {index + 1}; usual causes: a learning rate that is "
-        f"too high (--lr, --head-lr), or damaged weights; {run.output} has the state before this epoch, if any"
-    )
+def steps_between_checks(device: torch.device) -> int:
+    """Return how many steps are computed before their losses are looked at: 1 on a CPU, which is never ahead."""
+    return CHECK_EVERY if device.type == "cuda" else 1
+
+
+def _check_finite(unchecked: list[torch.Tensor], run: TrainingRun, epoch: int, last: int) -> None:
+    """Check the losses and the norms of the gradient, shape (2,) for each step up to the step ``last``."""
+    for step, values in enumerate(torch.stack(unchecked).tolist(), start=last + 1 - len(unchecked)):
+        for quantity, value in zip(("loss", "norm of the gradient"), values, strict=True):
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the {quantity} became {value} in epoch {epoch + 1}, step {step + 1}; usual causes: a learning "
+                    "rate that is too high (--lr, --head-lr), or damaged weights; "
+                    f"{run.output} has the state before this epoch, if any"
+                )
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, recipe: Recipe) -> float:

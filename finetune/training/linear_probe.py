@@ -40,16 +40,18 @@ def fit_head(
     """
     network.eval()
     device = network.std.device
-    parts = []
+    # Filled in place: joining parts would need the memory twice.
+    features = torch.empty((2, len(split), FEATURES), device=device)
+    done = 0
     with torch.no_grad(), tqdm(total=len(split), desc="linear probe", unit="img", disable=None) as bar:
         for pixels in photo_batches(split.paths, preprocessing, BATCH):
             images = torch.from_numpy(pixels).to(device)
             with autocast():
-                parts.append(
-                    torch.stack([network.run_stages(batch, 0, HEAD) for batch in (images, images.flip(2))]).float()
-                )
+                for row, batch in enumerate((images, images.flip(2))):
+                    features[row, done : done + len(pixels)] = network.run_stages(batch, 0, HEAD)
+            done += len(pixels)
             bar.update(len(pixels))
-    features = torch.cat(parts, dim=1).reshape(-1, FEATURES)
+    features = features.reshape(-1, FEATURES)
     labels = torch.from_numpy(np.tile(split.labels, 2)).to(device)
 
     head = network.resnet.fc

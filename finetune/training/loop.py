@@ -9,6 +9,7 @@ from typing import Any
 from finetune.batches.training_batches import batches_by_phase
 from finetune.network.checkpoint import Checkpoint, save_checkpoint
 from finetune.network.photo_network import set_trainable
+from finetune.network.tensor_files import unusable_tensor
 from finetune.run.output_folder import BEST_CHECKPOINT, CURVES, LAST_STATE, LOG, TENSORBOARD_FOLDER, cache_folder
 from finetune.run.training_run import TrainingRun
 from finetune.run.training_state import TrainingState, save_state
@@ -45,12 +46,16 @@ def run_epochs(run: TrainingRun, state: TrainingState) -> Path:
         started = time.monotonic()
         set_trainable(state.network, recipe.first_trained_stage(epoch), train_statistics=recipe.batchnorm == "train")
         record = {"epoch": epoch + 1, **train_epoch(run, state, network, phase_batches[recipe.for_epoch(epoch)], epoch)}
+        for part in (state.network, state.averaged_network()):
+            run.processes.average_buffers(part)
+            reason = unusable_tensor(part.state_dict())
+            if reason is not None:
+                raise TrainingError(f"{reason} after epoch {epoch + 1}; {_advice(run)}")
         if validation is not None and recipe.validates_after(epoch):
             record |= validation.measure(state.averaged_network())
             if not math.isfinite(record["val_loss"]):
                 raise TrainingError(
-                    f"the validation loss became {record['val_loss']} after epoch {epoch + 1}; usual cause: a learning "
-                    f"rate that is too high (--lr, --head-lr); {run.output} has the state before this epoch, if any"
+                    f"the validation loss became {record['val_loss']} after epoch {epoch + 1}; {_advice(run)}"
                 )
         record["seconds"] = round(time.monotonic() - started, 1)
         is_best = record["val_top1"] > state.best_top1() if "val_top1" in record else epoch + 1 == recipe.epochs
@@ -68,6 +73,13 @@ def run_epochs(run: TrainingRun, state: TrainingState) -> Path:
     if is_main and run.cache is None:
         shutil.rmtree(cache_folder(run), ignore_errors=True)
     return run.output / BEST_CHECKPOINT
+
+
+def _advice(run: TrainingRun) -> str:
+    return (
+        "usual cause: a learning rate that is too high (--lr, --head-lr); "
+        f"{run.output} has the state before this epoch, if any"
+    )
 
 
 def _checkpoint(run: TrainingRun, state: TrainingState, record: dict[str, Any]) -> Checkpoint:

@@ -1,6 +1,6 @@
 """Validation: loss and accuracy of a network on the validation photographs."""
 
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -39,42 +39,55 @@ class Validation:
             identity={"preprocessing": run.preprocessing.to_dict(), "freeze": run.recipe.freeze},
         )
 
-    @cached_property
-    def _pixels(self) -> np.ndarray:
-        """All photographs: uint8 (images, size, size, 3), 150 MB for a thousand. They are read at the first use."""
-        batches = []
-        with tqdm(
-            total=len(self._split),
-            desc="reading validation",
-            unit="img",
-            leave=False,
-            disable=None if self._run.processes.is_main else True,
-        ) as bar:
-            for images in photo_batches(self._split.paths, self._run.preprocessing, BATCH):
-                batches.append(images)
-                bar.update(len(images))
-        return np.concatenate(batches)
-
     @torch.no_grad()
     def predict(self, network: PhotoNetwork) -> np.ndarray:
         """Return the logits of all photographs: float32 (images, classes). Each process computes a part of them."""
         network.eval()
         run, count = self._run, len(self._split)
         logits = np.zeros((count, len(self._split.classes)))
-        starts = range(0, count, BATCH)[run.processes.rank :: run.processes.count]
-        for start in starts:
-            slots = range(start, min(start + BATCH, count))
-            stored = [array for slot in slots if (array := self._store.get(slot)) is not None]
-            if len(stored) == len(slots):
-                inputs = stack_features([from_array(array) for array in stored])
+        batches = [
+            range(start, min(start + BATCH, count))
+            for start in range(0, count, BATCH)[run.processes.rank :: run.processes.count]
+        ]
+        stored = {slots: arrays for slots in batches if (arrays := self._stored(slots)) is not None}
+        decoded = self._decode([slots for slots in batches if slots not in stored])
+        for slots in batches:
+            if slots in stored:
+                inputs = stack_features([from_array(array) for array in stored[slots]])
             else:
-                images = torch.from_numpy(self._pixels[start : start + BATCH]).to(run.hardware.device)
-                inputs = frozen_features(run, network, images)
+                inputs = frozen_features(run, network, torch.from_numpy(next(decoded)).to(run.hardware.device))
                 store_features(self._store, [(slot, 0) for slot in slots], inputs)
             with run.hardware.autocast():
                 output = network(inputs.to(run.hardware.device, non_blocking=True), run.recipe.freeze)
-            logits[start : start + BATCH] = output.float().cpu().numpy()
+            logits[slots] = output.float().cpu().numpy()
         return run.processes.all_reduce_sum(logits).astype(np.float32)
+
+    def _stored(self, slots: Iterable[int]) -> list[np.ndarray] | None:
+        """Return the features of a batch, memory-mapped; None if one of them is not in the store."""
+        arrays = []
+        for slot in slots:
+            array = self._store.get(slot)
+            if array is None:
+                return None
+            arrays.append(array)
+        return arrays
+
+    def _decode(self, batches: Sequence[range]) -> Iterator[np.ndarray]:
+        """Yield the pixels of each of ``batches``. Only two batches are in memory, however many there are.
+
+        All batches but the last of the split have the same size, so they can be read as one sequence.
+        """
+        paths = [self._split.paths[slot] for slots in batches for slot in slots]
+        with tqdm(
+            total=len(paths),
+            desc="reading validation",
+            unit="img",
+            leave=False,
+            disable=None if self._run.processes.is_main and paths else True,
+        ) as bar:
+            for images in photo_batches(paths, self._run.preprocessing, BATCH):
+                bar.update(len(images))
+                yield images
 
     def measure(self, network: PhotoNetwork) -> dict[str, float]:
         """Return loss and accuracies, under the names of ``log.jsonl``. Accuracies are fractions from 0 to 1."""

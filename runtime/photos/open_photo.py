@@ -4,13 +4,15 @@
 2. Identify the format (this module, with the table in `runtime.photos.formats`).
 3. Check the limits (`runtime.photos.limits`).
 4. Decode, convert to RGB and turn upright (`runtime.photos.rgb`).
+
+A file that cannot be decoded is tried again without the parts that no pixel needs, unless its end is missing.
 """
 
 import io
 import math
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
 import numpy as np
@@ -26,14 +28,18 @@ from runtime.photos.decoding_memory import (
     give_back_free_memory,
 )
 from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, HEIC_PACKAGE, format_names, format_of
+from runtime.photos.jpeg_end import decode_without_end
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
 from runtime.photos.pixel_meaning import correct_colours
 from runtime.photos.reading import read_photo
 from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
-from runtime.photos.structure.end_marker import decode_without_end_marker
 from runtime.photos.structure.file_end import ends_early
 from runtime.photos.structure.heif_brands import is_heic
-from runtime.photos.structure.needless_parts import without_needless_parts
+from runtime.photos.structure.jpeg_markers import START as JPEG_START
+from runtime.photos.structure.jpeg_markers import has_end
+from runtime.photos.structure.only_pixels import only_pixels
+from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
+from runtime.photos.structure.png_chunks import has_intact_pixels
 
 Photo = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
@@ -97,43 +103,40 @@ def _decode_file(content: bytes, name: str, min_side: int | None, stack: ExitSta
     """
     try:
         return _decode(content, name, min_side, stack)
-    except DamagedPhotoError:
-        if stack:
-            stack.close()
-        kept = without_needless_parts(content)
-        if kept is not None:
-            with suppress(DamagedPhotoError):
-                return _decode(kept, name, min_side, stack)
-        if ends_early(content):
-            raise TruncatedPhotoError(
-                f"{name}: incomplete (the file ends before the picture does); send it again"
-            ) from None
-        raise
+    except DamagedPhotoError as error:
+        if isinstance(error, TruncatedPhotoError) or ends_early(content):
+            raise _truncated(name) from None
+        reduced = only_pixels(content)
+        if reduced is None:
+            raise
+    return _decode(reduced, name, min_side, stack)
 
 
 def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | None) -> Image.Image:
+    """Return the photo in the bytes of a file; the arguments are those of `_decode_file`."""
+    if content.startswith(JPEG_START) and not has_end(content):
+        image = decode_without_end(content, lambda complete: _decode(complete, name, min_side, stack))
+        if image is None:
+            raise _truncated(name)
+        return image
+    if content.startswith(PNG_SIGNATURE) and not has_intact_pixels(content):
+        raise DamagedPhotoError(f"{name}: damaged (the checksum of its pixels is wrong)")
     with _identify(content, name) as image:
         check_file(image, content, name)
         needed = decoding_bytes(image, min_side)
         if stack is not None:
+            stack.close()  # what an earlier attempt on this file reserved
             stack.enter_context(DECODING_MEMORY.reserve(needed))
         if needed > LARGE_DECODING_BYTES:
             give_back_free_memory()
         correct_colours(image)
-        is_jpeg = format_of(image) is FORMATS["JPEG"]
+        if min_side and format_of(image) is FORMATS["JPEG"]:
+            _reduce_scale(image, min_side)
+        return upright_rgb(image, name, min_side=min_side)
 
-        def decode(image: Image.Image) -> Image.Image:
-            if min_side and is_jpeg:
-                _reduce_scale(image, min_side)
-            return upright_rgb(image, name, min_side=min_side)
 
-        try:
-            return decode(image)
-        except DamagedPhotoError:
-            complete = decode_without_end_marker(content, decode) if is_jpeg and ends_early(content) else None
-            if complete is None:
-                raise
-            return complete
+def _truncated(name: str) -> TruncatedPhotoError:
+    return TruncatedPhotoError(f"{name}: incomplete (the file ends before the picture does); send it again")
 
 
 def _identify(content: bytes, name: str) -> Image.Image:

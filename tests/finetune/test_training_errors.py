@@ -124,7 +124,7 @@ def test_photograph_that_is_damaged_during_training_is_named(
     options += ["--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"), "--head", "random"]
     assert main([*options, "--workers", "1"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"finetune: {damaged}: damaged")
+    assert error.startswith(f"finetune: {damaged}: ")
     assert "Traceback" not in error
 
 

@@ -3,7 +3,9 @@
 import struct
 from collections.abc import Callable
 
+from runtime.photos.structure.jpeg_markers import START as JPEG_START
 from runtime.photos.structure.jpeg_markers import has_end
+from runtime.photos.structure.only_pixels import TIFF_TAGS
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import find_chunks
 
@@ -62,7 +64,7 @@ def _gif_ends_early(content: bytes) -> bool:
 
 
 def _tiff_ends_early(content: bytes) -> bool:
-    """Look at the first directory, the values of its tags, and the strips or tiles that it lists."""
+    """Look at the first directory, the values of the tags that pixels need, and the strips or tiles that it lists."""
     order = "<" if content.startswith(b"II") else ">"
     extents: dict[int, tuple[int, ...]] = {}
     try:
@@ -73,7 +75,7 @@ def _tiff_ends_early(content: bytes) -> bool:
             tag, kind, values, place = struct.unpack_from(f"{order}HHII", content, entry)
             size = values * _TIFF_SIZES.get(kind, 1)
             place = entry + 8 if size <= 4 else place
-            if place + size > len(content):
+            if place + size > len(content) and tag in TIFF_TAGS:
                 return True
             if tag in _TIFF_EXTENTS and kind in _TIFF_INTEGERS:
                 extents[tag] = struct.unpack_from(f"{order}{values}{_TIFF_INTEGERS[kind]}", content, place)
@@ -105,7 +107,7 @@ _TIFF_INTEGERS = {3: "H", 4: "I"}
 """TIFF's number of a type → its letter in `struct`."""
 
 _RULES: tuple[tuple[int, bytes, Callable[[bytes], bool]], ...] = (
-    (0, b"\xff\xd8\xff", lambda content: not has_end(content)),
+    (0, JPEG_START, lambda content: not has_end(content)),
     (0, PNG_SIGNATURE, _png_ends_early),
     (0, b"RIFF", _riff_ends_early),
     (0, b"GIF8", _gif_ends_early),

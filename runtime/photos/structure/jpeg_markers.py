@@ -8,11 +8,15 @@ decoder busy for hours (libjpeg-turbo, "Two Issues with the JPEG Standard").
 import re
 from collections.abc import Iterator
 
-MARKER = re.compile(rb"\xff+([^\x00\xff])")
+MARKER = re.compile(rb"\xff([^\x00\xff])")
 """In compressed data, the byte FF is followed by 00 or begins a marker."""
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+START, END = b"\xff\xd8\xff", b"\xff\xd9"
+"""The first bytes of a file, and the last ones."""
 MARKERS_WITHOUT_SEGMENT = frozenset({0x01, *range(0xD0, 0xDA)})
 """TEM, RST0 to RST7, SOI, and EOI."""
+RESTARTS = range(0xD0, 0xD8)
+"""RST0 to RST7, which come in this order, again and again."""
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """SOF0 to SOF15: each begins a frame and gives the number of its components."""
 PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
@@ -40,7 +44,8 @@ def find_markers(content: bytes) -> Iterator[tuple[int, int]]:
 
 def has_end(content: bytes) -> bool:
     """Return whether the first picture of a JPEG file ends with its end marker."""
-    return any(marker == END_OF_IMAGE for marker, _ in find_markers(content))
+    # Nearly every file ends with it, and then the data need not be searched.
+    return content.endswith(END) or any(marker == END_OF_IMAGE for marker, _ in find_markers(content))
 
 
 def count_scans(content: bytes, limit: int) -> int:
@@ -66,3 +71,29 @@ def count_scans(content: bytes, limit: int) -> int:
             if scans > limit:
                 break
     return scans
+
+
+def has_all_scans(content: bytes) -> bool:
+    """Return whether the scans of a JPEG, begun or complete, bring every coefficient of every component exactly.
+
+    Args:
+        content: of a JPEG file, which may lack its end.
+    """
+    missing: dict[int, set[int]] = {}
+    progressive = False
+    for marker, position in find_markers(content):
+        segment = content[position : position + int.from_bytes(content[position : position + 2], "big")]
+        if marker in START_OF_FRAME and not missing:
+            missing = {identifier: set(range(64)) for identifier in segment[8::3]}
+            progressive = marker in PROGRESSIVE_FRAMES
+        if marker == START_OF_SCAN:
+            # The segment: length (2 bytes), number of components (1), each with two bytes, first and last coefficient
+            # (1 each), and in the lower half of the last byte the number of bits that a later scan brings.
+            if len(segment) < 6 or len(segment) < 6 + 2 * segment[2]:
+                return False
+            *_, first, last, low_bits = segment
+            for identifier in segment[3:-3:2]:
+                if not (progressive and low_bits & 15):
+                    done = range(first, last + 1) if progressive else range(64)
+                    missing.get(identifier, set()).difference_update(done)
+    return bool(missing) and not any(missing.values())

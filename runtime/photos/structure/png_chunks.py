@@ -35,3 +35,12 @@ def find_chunks(content: bytes) -> Iterator[Chunk]:
         if chunk.kind == b"IEND":
             return
         position = end
+
+
+def has_intact_pixels(content: bytes) -> bool:
+    """Return whether the checksums of all complete chunks of pixels are right. Pillow does not look at them."""
+    return all(
+        chunk.is_intact(content)
+        for chunk in find_chunks(content)
+        if chunk.kind == b"IDAT" and chunk.end <= len(content)
+    )

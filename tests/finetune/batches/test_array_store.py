@@ -56,11 +56,30 @@ def test_damaged_slot_counts_as_empty(tmp_path: Path) -> None:
     assert open_store(tmp_path).get(2) is None
 
 
-def test_store_with_another_identity_is_empty_and_replaces_the_old_files(tmp_path: Path) -> None:
+def test_stores_of_different_identity_live_side_by_side(tmp_path: Path) -> None:
     open_store(tmp_path).put(0, np.ones(3, np.uint16))
-    assert not open_store(tmp_path, "b").contains(0)
-    assert len(list(tmp_path.iterdir())) == 2
-    assert not open_store(tmp_path, "a").contains(0)
+    other = open_store(tmp_path, "b")
+    assert not other.contains(0)
+    other.put(0, np.zeros(3, np.uint16))
+    assert open_store(tmp_path, "a").contains(0)
+    assert open_store(tmp_path, "b").contains(0)
+
+
+def test_the_longest_unused_stores_make_room_and_open_ones_stay(tmp_path: Path) -> None:
+    """Each store takes up to 32 KiB in a folder of 80 KiB, and uses 16 KiB."""
+    (tmp_path / "own-notes.index").write_bytes(bytes(100_000))
+    for age, identity in enumerate("dcba"):
+        store = open_store(tmp_path, identity)
+        for slot in range(4):
+            store.put(slot, np.ones(SLOT_BYTES // 2, np.uint16))
+        os.utime(store._index_path, (age, age))
+    opened = open_store(tmp_path, "d")
+    os.utime(opened._index_path, (0, 0))
+    del store
+    open_store(tmp_path, "new", folder_bytes=80 * 1024)
+    assert opened.contains(0)
+    assert [open_store(tmp_path, identity).contains(0) for identity in "cba"] == [False, False, True]
+    assert (tmp_path / "own-notes.index").exists()
 
 
 def test_new_version_replaces_the_old_one(tmp_path: Path) -> None:

@@ -58,3 +58,20 @@ def test_errors_of_the_photo_do_not_pass(photo: Path) -> None:
             open_photo(bad)
         assert not refused.value.passing
     assert OutOfMemoryError("no memory").passing
+
+
+def test_sources_that_need_advice(photo: Path) -> None:
+    assert open_photo(bytearray(photo.read_bytes())).size == open_photo(photo).size
+    with pytest.raises(PhotoError, match="addresses are not downloaded"):
+        open_photo("https://flowers.example/rose.jpg")
+    with photo.open("rb") as file:
+        open_photo(file)
+        with pytest.raises(PhotoError, match=r"call seek\(0\)"):
+            open_photo(file)
+
+
+def test_too_little_memory_for_a_photo_may_pass(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.photos.rgb._to_rgb", lambda *_: bytearray(2**60))
+    with pytest.raises(OutOfMemoryError, match="not enough memory") as caught:
+        open_photo(photo)
+    assert caught.value.passing

@@ -266,3 +266,16 @@ def test_command_continues_after_being_killed(classifier: FlowerClassifier, fold
             assert process.stderr is not None
             assert process.stderr.read() == b""
     assert [Path(json.loads(line)["photo"]).name for line in answers.read_text().splitlines()] == ["1.png", "2.png"]
+
+
+def test_name_that_is_no_text_can_be_mapped_back(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
+) -> None:
+    name = os.fsdecode(os.fsencode(folder) + b"/\xffrose.png")
+    red(Path(name))
+    scan_actions += [None] * 4
+    (entry,) = run(classifier, folder)
+    assert entry["photo"] == str(folder / "\ufffdrose.png")
+    assert os.fsdecode(bytes.fromhex(str(entry["photo_bytes"]))) == name
+    scan_actions += [None] * 4
+    assert run(classifier, folder) == []

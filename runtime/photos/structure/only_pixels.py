@@ -1,0 +1,106 @@
+"""Files without the parts that no pixel needs: comments, colour profiles, thumbnails, unknown tags.
+
+A decoder may stop at such a part when it is damaged, or large, or of a kind that it does not expect. The orientation is
+kept where it can be read.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+
+from runtime.photos.structure.jpeg_markers import START as JPEG_START
+from runtime.photos.structure.jpeg_markers import START_OF_SCAN, find_markers
+from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
+from runtime.photos.structure.png_chunks import find_chunks
+
+PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+WEBP_CHUNKS = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
+TIFF_TAGS = frozenset(
+    {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332, 338, 339,
+     347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532}
+)  # fmt: skip
+"""The tags that say where the pixels are, how they are compressed, what they mean, and which side is up."""
+
+
+def only_pixels(content: bytes) -> bytes | None:
+    """Return a photo without the parts that no pixel needs; None if the format is unknown or all parts are needed.
+
+    Args:
+        content: the bytes of a file that does not end early.
+    """
+    for signature, reduce in _REDUCTIONS:
+        if content.startswith(signature):
+            try:
+                reduced = reduce(content)
+            except struct.error:
+                return None
+            return None if reduced == content else reduced
+    return None
+
+
+def _png(content: bytes) -> bytes:
+    needed = (
+        chunk
+        for chunk in find_chunks(content)
+        if chunk.kind in PNG_CHUNKS or (chunk.kind == b"eXIf" and chunk.is_intact(content))
+    )
+    return PNG_SIGNATURE + b"".join(content[chunk.start : chunk.end] for chunk in needed)
+
+
+def _jpeg(content: bytes) -> bytes:
+    parts, copied = [content[:2]], 2
+    for marker, position in find_markers(content):
+        if marker == START_OF_SCAN:
+            break
+        end = position + int.from_bytes(content[position : position + 2], "big")
+        segment = content[position + 2 : end]
+        if marker == 0xFE or (0xE0 <= marker <= 0xEF and not _decides_colours(marker, segment)):
+            parts.append(content[copied : position - 2])
+            copied = end
+    return b"".join([*parts, content[copied:]])
+
+
+def _decides_colours(marker: int, segment: bytes) -> bool:
+    """Return whether an application's segment of a JPEG says what the components are, or which side is up."""
+    jfif = marker == 0xE0 and segment.startswith(b"JFIF\0") and len(segment) >= 14
+    adobe = marker == 0xEE and segment.startswith(b"Adobe") and len(segment) >= 12
+    return jfif or adobe or (marker == 0xE1 and segment.startswith(b"Exif\0"))
+
+
+def _webp(content: bytes) -> bytes:
+    body = b"WEBP" + b"".join(_webp_chunks(content))
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _webp_chunks(content: bytes) -> Iterator[bytes]:
+    position = 12
+    while position + 8 <= len(content):
+        kind, length = struct.unpack_from("<4sI", content, position)
+        end = position + 8 + length + length % 2
+        chunk = content[position:end]
+        if kind == b"VP8X":  # the flags say which chunks there are; 0x12 keeps transparency and animation
+            yield chunk[:8] + bytes([chunk[8] & 0x12 if len(chunk) > 8 else 0]) + chunk[9:]
+        elif kind in WEBP_CHUNKS:
+            yield chunk
+        position = end
+
+
+def _tiff(content: bytes) -> bytes:
+    order = "<" if content.startswith(b"II") else ">"
+    (directory,) = struct.unpack_from(f"{order}I", content, 4)
+    (count,) = struct.unpack_from(f"{order}H", content, directory)
+    end = directory + 2 + 12 * count
+    entries = [content[place : place + 12] for place in range(directory + 2, end, 12)]
+    needed = [entry for entry in entries if struct.unpack(f"{order}H", entry[:2])[0] in TIFF_TAGS]
+    # All else stays at its place, because the tags refer to places. No directory follows.
+    reduced = struct.pack(f"{order}H", len(needed)) + b"".join(needed) + bytes(4)
+    return content[:directory] + reduced + content[directory + len(reduced) :]
+
+
+_REDUCTIONS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
+    (PNG_SIGNATURE, _png),
+    (JPEG_START, _jpeg),
+    (b"RIFF", _webp),
+    (b"II*\0", _tiff),
+    (b"MM\0*", _tiff),
+)
+"""The first bytes of a format, and the function that reduces a file of it."""
