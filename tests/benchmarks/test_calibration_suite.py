@@ -17,7 +17,7 @@ def test_every_method_is_measured(run_folder: Path, dataset: Path, tmp_path: Pat
     checkpoint = run_folder / "best.pt"
     arguments = ["--checkpoint", str(checkpoint), "--data", str(dataset), "--report", str(tmp_path), "--limit", "2"]
     report = run_suite("calibration", arguments)
-    rows = report.figures["rows"]
+    rows = report.figures["cost"]["rows"]
     assert [row["method"] for row in rows] == [*METHODS, "quantize_static"]
     assert all(row["peak_bytes"] > checkpoint.stat().st_size and row["seconds"] > 0 for row in rows)
     text = report.markdown.read_text()
@@ -25,6 +25,9 @@ def test_every_method_is_measured(run_folder: Path, dataset: Path, tmp_path: Pat
         assert f"{row['method']}" in text
         assert f"| {row['peak_bytes'] / 1e6:.0f} |" in text
     assert "val (2 of 12 images)" in text
+    quality = report.figures["quality"]["rows"]
+    assert [row["title"] for row in quality][: len(METHODS)] == list(METHODS)
+    assert sum(row["is_best"] for row in quality) == 1
 
 
 def test_error_in_a_worker_is_one_line(dataset: Path) -> None:
