@@ -1,7 +1,8 @@
 """The input nodes that turn the bytes of a photo into the float pixels of the core graph."""
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from export.graph.interface import PIXELS
 from finetune.network.photo_network import PIXEL_ZERO
@@ -11,8 +12,8 @@ from runtime.inference.model_file import INPUT
 def with_byte_input(core: onnx.ModelProto, *, use_cast: bool = False) -> onnx.ModelProto:
     """Return a copy of ``core`` that takes bytes: uint8, shape (batch, size, size, 3), RGB.
 
-    If the first node of ``core`` quantizes the pixels, that node is removed: with scale 1 and zero point `PIXEL_ZERO`,
-    the quantized pixels are the bytes themselves.
+    If all that ``core`` does with the pixels is to quantize them with scale 1 and zero point `PIXEL_ZERO`, the
+    quantized pixels are the bytes themselves, and that node is removed. Any other quantization of the pixels stays.
 
     Args:
         core: float pixels in, logits out (`export.graph.float_graph.build_float_graph`), quantized or not.
@@ -24,10 +25,11 @@ def with_byte_input(core: onnx.ModelProto, *, use_cast: bool = False) -> onnx.Mo
     graph = model.graph
     batch, _, height, width = graph.input[0].type.tensor_type.shape.dim
     shape = [batch.dim_param or "batch", height.dim_value, width.dim_value, 3]
-    quantizers = [n for n in graph.node if n.op_type == "QuantizeLinear" and n.input[0] == PIXELS and not use_cast]
-    target = quantizers[0].output[0] if quantizers else f"{PIXELS}_bytes"
-    for node in quantizers:
-        graph.node.remove(node)
+    quantizer = None if use_cast else _quantizer_to_bytes(graph)
+    target = f"{PIXELS}_bytes"
+    if quantizer is not None:
+        target = quantizer.output[0]
+        graph.node.remove(quantizer)
     channels_first = [0, 3, 1, 2]
     if use_cast:
         # TensorRT accepts unsigned bytes as the input of a Cast only, so the Cast comes before the Transpose.
@@ -42,7 +44,7 @@ def with_byte_input(core: onnx.ModelProto, *, use_cast: bool = False) -> onnx.Mo
         ]
     else:
         input_nodes = [helper.make_node("Transpose", [INPUT], [target], name="intake_transpose", perm=channels_first)]
-        if not quantizers:
+        if quantizer is None:
             scale = helper.make_tensor("intake_scale", TensorProto.FLOAT, [], [1.0])
             zero = helper.make_tensor("intake_zero", TensorProto.UINT8, [], [PIXEL_ZERO])
             graph.initializer.extend([scale, zero])
@@ -53,3 +55,16 @@ def with_byte_input(core: onnx.ModelProto, *, use_cast: bool = False) -> onnx.Mo
     graph.node.extend(nodes)
     graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape))
     return model
+
+
+def _quantizer_to_bytes(graph: onnx.GraphProto) -> onnx.NodeProto | None:
+    """Return the node that turns the pixels back into the bytes of the photo, if nothing else reads the pixels."""
+    readers = [node for node in graph.node if PIXELS in node.input]
+    if len(readers) != 1 or readers[0].op_type != "QuantizeLinear" or len(readers[0].input) != 3:
+        return None
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    scale, zero = (constants.get(name) for name in readers[0].input[1:])
+    if scale is None or zero is None or zero.data_type != TensorProto.UINT8:
+        return None
+    same = (numpy_helper.to_array(scale) == 1).all() and (numpy_helper.to_array(zero) == np.uint8(PIXEL_ZERO)).all()
+    return readers[0] if same else None

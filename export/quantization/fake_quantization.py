@@ -10,8 +10,8 @@ from torch import nn
 AVERAGING = 0.01
 """Weight of a batch in the moving averages of an activation's smallest and largest value."""
 SMALLEST_SCALE = torch.finfo(torch.float32).eps
-WEIGHT_STEPS = 127
-"""Steps on each side of 0, for weights."""
+SYMMETRIC_STEPS = 127
+"""Steps on each side of 0, for weights and for symmetric activations."""
 
 
 class RoundedWeight(nn.Module):
@@ -23,9 +23,9 @@ class RoundedWeight(nn.Module):
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the rounded weight: float32, shape (output channels, …)."""
         channels = len(weight)
-        scale = weight.detach().abs().reshape(channels, -1).amax(1).clamp(min=1e-12) / WEIGHT_STEPS
+        scale = weight.detach().abs().reshape(channels, -1).amax(1).clamp(min=1e-12) / SYMMETRIC_STEPS
         zero = torch.zeros(channels, dtype=torch.int32)
-        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -WEIGHT_STEPS, WEIGHT_STEPS)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -SYMMETRIC_STEPS, SYMMETRIC_STEPS)
 
 
 class RoundedActivation(nn.Module):
@@ -53,8 +53,8 @@ class RoundedActivation(nn.Module):
         zero = torch.zeros_like(low)
         low, high = torch.minimum(low, zero), torch.maximum(high, zero)  # 0 must be represented exactly
         if self._symmetric:
-            scale = (torch.maximum(-low, high) / (255 / 2)).clamp(min=SMALLEST_SCALE)
-            zero_point, smallest, largest = zero, -128, 127
+            scale = (torch.maximum(-low, high) / SYMMETRIC_STEPS).clamp(min=SMALLEST_SCALE)
+            zero_point, smallest, largest = zero, -SYMMETRIC_STEPS, SYMMETRIC_STEPS
         else:
             scale = ((high - low) / 255.0).clamp(min=SMALLEST_SCALE)
             zero_point, smallest, largest = (-torch.round(low / scale)).clamp(0, 255), 0, 255

@@ -27,6 +27,14 @@ class Histogram:
     high: float
     """The largest value."""
 
+    def magnitudes(self) -> "Histogram":
+        """Return the histogram of the absolute values, in the same bins: those below 0 are empty."""
+        half = len(self.counts) // 2
+        counts = self.counts.copy()
+        counts[-half:] += self.counts[:half][::-1]
+        counts[:half] = 0
+        return Histogram(counts, self.edges, 0.0, max(-self.low, self.high))
+
 
 Histograms = Mapping[str, Histogram]
 """Name of an activation in the core graph → its histogram."""

@@ -2,12 +2,13 @@
 
 Everything is decided on validation photographs. Methods and repairs are compared by the divergence of INT8's
 probabilities from FP32's. Accuracy is too coarse for that: it depends on the few photographs near a tie. Layers stay in
-float only if the best candidate without float layers loses more than it may: as few as reach the goal, in the order of
-what each costs.
+float only if the best candidate without float layers loses more than it may. This part is greedy: layers are added in
+the order of what each costs alone. The result reaches the goal, but another choice of fewer layers may reach it, too.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import numpy as np
 import onnx
@@ -20,7 +21,7 @@ from export.quantization.calibration import collect_histograms
 from export.quantization.histograms import Histograms
 from export.quantization.int8 import quantize
 from export.quantization.ranges import METHODS, ActivationRanges, find_ranges
-from export.quantization.sensitivity import NOISE_IMAGES, LayerSensitivity, rank_layers, signal_to_noise
+from export.quantization.sensitivity import LayerSensitivity, rank_layers, signal_to_noise
 from export.quantization.weight_equalization import equalize_weights
 from export.verification.comparison import divergence
 
@@ -82,7 +83,22 @@ class SearchResult:
     best: Candidate
     tried: tuple[Candidate, ...]
     layers: tuple[LayerSensitivity, ...]
-    """Empty if a candidate without float layers reached the goal."""
+    """The one that costs most first. Empty if a candidate without float layers reached the goal."""
+    noise: Mapping[str, float]
+    """Name of each layer → its signal-to-noise ratio before any layer is kept in float, in decibels."""
+
+    def layers_to_metadata(self) -> dict[str, dict[str, float]]:
+        """Return what a model file records of each layer, the one that costs most, or else the noisiest, first."""
+        if self.layers:
+            return {
+                layer.layer: {
+                    "signal_to_noise": round(layer.signal_to_noise, 1),
+                    "loss_gained": float(f"{layer.loss_gained:.3g}"),
+                }
+                for layer in self.layers
+            }
+        noisiest_first = sorted(self.noise.items(), key=lambda pair: pair[1])
+        return {layer: {"signal_to_noise": round(ratio, 1)} for layer, ratio in noisiest_first}
 
 
 def search(
@@ -96,7 +112,7 @@ def search(
     tensorrt: bool = False,
     reference: onnx.ModelProto | None = None,
 ) -> SearchResult:
-    """Find the network with the fewest layers in float that loses at most ``max_drop`` points of top-1.
+    """Find a network that loses at most ``max_drop`` points of top-1, with few layers in float or none.
 
     Args:
         core: float pixels in, logits out (`export.graph.float_graph.build_float_graph`).
@@ -104,7 +120,7 @@ def search(
         images: validation photographs, uint8, shape (images, size, size, 3).
         labels: int64, shape (images,).
         max_drop: in percentage points.
-        report: receives a line about each candidate, and at the end a table of the layers.
+        report: receives a line about each candidate, and about each layer that stays in float.
         tensorrt: the form of the INT8 network (`export.quantization.int8.quantize`).
         reference: the float network to compare with, if it is not ``core`` (before quantization-aware fine-tuning).
 
@@ -131,38 +147,46 @@ def search(
             divergence(expected, logits),
         )
         report(
-            f"search   {candidate.title() + ':':28} {0.0 - candidate.drop:+.2f} points, "
-            f"same top-1 {candidate.agreement:.2%}, divergence {candidate.divergence:.2g}"
+            f"search   {candidate.title() + ':':28} {_in_words(candidate.drop)}, "
+            f"same answer as FP32 on {candidate.agreement:.2%}, divergence {candidate.divergence:.2g}"
         )
         tried.append(candidate)
         return candidate
 
+    of_divergence = attrgetter("divergence")
     best = min(
-        [evaluate(QuantizationSettings(core, method, find_ranges(histograms, method))) for method in METHODS],
-        key=lambda candidate: candidate.divergence,
+        [
+            evaluate(QuantizationSettings(core, method, find_ranges(histograms, method, symmetric=tensorrt)))
+            for method in METHODS
+        ],
+        key=of_divergence,
     )
-    for repair in (_equalize, _correct_biases):
-        best = min(best, evaluate(repair(best, images)), key=lambda candidate: candidate.divergence)
-    layers: tuple[LayerSensitivity, ...] = ()
-    if best.drop > max_drop:
-        settings = best.settings
-        layers = tuple(
-            rank_layers(
-                settings.core,
-                settings.ranges,
-                images,
-                labels,
-                tensorrt=tensorrt,
-                bias_corrections=settings.bias_corrections,
-            )
+    best = min(best, evaluate(_equalize(best, images, symmetric=tensorrt)), key=of_divergence)
+    best = min(best, evaluate(_correct_biases(best, images)), key=of_divergence)
+    if best.drop <= max_drop:
+        noise = signal_to_noise(best.settings.core, best.model, images)
+        return SearchResult(best, tuple(tried), (), noise)
+    settings = best.settings
+    layers = tuple(
+        rank_layers(
+            settings.core,
+            settings.ranges,
+            images,
+            labels,
+            tensorrt=tensorrt,
+            bias_corrections=settings.bias_corrections,
         )
-        order = tuple(layer.layer for layer in layers)
-        best = _find_fewest_float_layers(
-            lambda count: evaluate(replace(settings, float_layers=order[:count])), len(order), max_drop
-        )
-    for line in _layer_table(best, layers, images):
-        report(line)
-    return SearchResult(best, tuple(tried), layers)
+    )
+    order = tuple(layer.layer for layer in layers)
+    report(
+        f"search   keeping layers in float, the one that costs most first, until at most {max_drop:g} points are lost"
+    )
+    best = _add_float_layers(
+        lambda count: evaluate(replace(settings, float_layers=order[:count])), len(order), max_drop
+    )
+    for layer in layers[: len(best.settings.float_layers)]:
+        report(f"search   stays in float: {layer.layer}, which costs {layer.loss_gained:.2g} nats of loss in INT8")
+    return SearchResult(best, tuple(tried), layers, {layer.layer: layer.signal_to_noise for layer in layers})
 
 
 def correct_answers(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -171,11 +195,11 @@ def correct_answers(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return right
 
 
-def _equalize(best: Candidate, images: np.ndarray) -> QuantizationSettings:
+def _equalize(best: Candidate, images: np.ndarray, *, symmetric: bool) -> QuantizationSettings:
     """Equalize the weights. The activations change, so they are calibrated again."""
     settings = best.settings
     core = equalize_weights(settings.core)
-    ranges = find_ranges(collect_histograms(core, [images], len(images)), settings.method)
+    ranges = find_ranges(collect_histograms(core, [images], len(images)), settings.method, symmetric=symmetric)
     return replace(settings, core=core, ranges=ranges, repairs=(*settings.repairs, EQUALIZED))
 
 
@@ -185,8 +209,12 @@ def _correct_biases(best: Candidate, images: np.ndarray) -> QuantizationSettings
     return replace(settings, bias_corrections=corrections, repairs=(*settings.repairs, BIAS_CORRECTED))
 
 
-def _find_fewest_float_layers(evaluate: Callable[[int], Candidate], layers: int, max_drop: float) -> Candidate:
-    """Find the candidate with the fewest layers in float that reaches the goal: first doubling, then bisection."""
+def _add_float_layers(evaluate: Callable[[int], Candidate], layers: int, max_drop: float) -> Candidate:
+    """Find a small number of layers in float that reaches the goal: first doubling, then bisection.
+
+    Bisection takes for granted that a layer more in float never loses more. So one layer fewer misses the goal, but not
+    necessarily every smaller number.
+    """
     too_few, enough = 0, layers
     reached: Candidate | None = None
     while enough - too_few > 1 or reached is None:
@@ -201,18 +229,10 @@ def _find_fewest_float_layers(evaluate: Callable[[int], Candidate], layers: int,
     return reached
 
 
-def _layer_table(best: Candidate, layers: Sequence[LayerSensitivity], images: np.ndarray) -> Iterator[str]:
-    """The layers, the one that costs most first. Without a ranking, the noisiest first."""
-    if layers:
-        yield "search   signal to noise   loss gained in float   layer"
-        for layer in layers:
-            in_float = "   (stays in float)" if layer.layer in best.settings.float_layers else ""
-            yield f"search   {layer.signal_to_noise:>12.1f} dB   {layer.loss_gained:>20.5f}   {layer.layer}{in_float}"
-    else:
-        noise = signal_to_noise(best.settings.core, best.model, images[:NOISE_IMAGES])
-        yield "search   signal to noise   layer"
-        for name, ratio in sorted(noise.items(), key=lambda pair: pair[1]):
-            yield f"search   {ratio:>12.1f} dB   {name}"
+def _in_words(drop: float) -> str:
+    """A loss of top-1 in words: better or worse than FP32 by how many percentage points."""
+    points = abs(round(drop, 2))
+    return f"top-1 {points:.2f} points {'worse' if drop > 0 else 'better'}" if points else "top-1 as FP32"
 
 
 def _run(model: onnx.ModelProto, images: np.ndarray, title: str) -> np.ndarray:

@@ -14,11 +14,12 @@ from export.graph.networks import OnnxNetwork
 from export.quantization.activations import ActivationReader
 from export.quantization.int8 import layers_of, quantize
 from export.quantization.ranges import ActivationRanges
+from finetune.data.split import spread_evenly
 
 NOISE_IMAGES = 16
-"""Photographs behind a signal-to-noise ratio: the first of those given."""
+"""Photographs behind a signal-to-noise ratio, spread evenly over those given."""
 LOSS_IMAGES = 128
-"""Photographs behind a loss: the first of those given."""
+"""Photographs behind a loss, spread evenly over those given."""
 NOISE_SLICE = 2
 """Photographs at a time. The ratio of a layer is the mean over slices of this size."""
 SMALLEST_NORM = float(np.finfo(np.float64).eps)
@@ -50,7 +51,7 @@ def rank_layers(
     Args:
         core: float pixels in, logits out (`export.graph.float_graph.build_float_graph`).
         ranges: of the activations.
-        images: uint8, shape (images, size, size, 3).
+        images: uint8, shape (images, size, size, 3); up to `LOSS_IMAGES` of them are used.
         labels: int64, shape (images,).
         tensorrt: the form of the INT8 network (`export.quantization.int8.quantize`).
         bias_corrections: see `export.quantization.int8.quantize`.
@@ -59,8 +60,9 @@ def rank_layers(
     def quantized(float_layers: Sequence[str] = ()) -> onnx.ModelProto:
         return quantize(core, ranges, float_layers=float_layers, tensorrt=tensorrt, bias_corrections=bias_corrections)
 
-    noise = signal_to_noise(core, quantized(), images[:NOISE_IMAGES])
-    images, labels = images[:LOSS_IMAGES], labels[:LOSS_IMAGES]
+    noise = signal_to_noise(core, quantized(), images)
+    chosen = spread_evenly(len(images), LOSS_IMAGES)
+    images, labels = images[chosen], labels[chosen]
 
     def loss(float_layers: Sequence[str]) -> float:
         network = OnnxNetwork(with_byte_input(quantized(float_layers), use_cast=tensorrt))
@@ -83,8 +85,9 @@ def signal_to_noise(core: onnx.ModelProto, int8: onnx.ModelProto, images: np.nda
     Args:
         core: the float network.
         int8: made from ``core`` by `export.quantization.int8.quantize`.
-        images: uint8, shape (images, size, size, 3).
+        images: uint8, shape (images, size, size, 3); up to `NOISE_IMAGES` of them are used.
     """
+    images = images[spread_evenly(len(images), NOISE_IMAGES)]
     after_relu = {node.input[0]: node.output[0] for node in core.graph.node if node.op_type == "Relu"}
     rounded_names = _rounded_names(int8)
     layers = set(layers_of(core))

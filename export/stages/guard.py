@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from export.confidence.cuts import ENOUGH_PHOTOGRAPHS
 from export.errors import ExportError
 from export.files.model_metadata import EXPECTATIONS
-from export.quantization.sensitivity import NOISE_IMAGES, signal_to_noise
+from export.quantization.sensitivity import signal_to_noise
 from export.stages.finish import FinishedModel, GivenConfidence
 from export.stages.float_network import FloatNetwork
 from export.stages.load import ExportInputs
@@ -92,7 +92,7 @@ def report_named_share(finished: Sequence[FinishedModel], report: Callable[[str]
 
 
 def _report_noisiest_layers(variant: ExportVariant, network: FloatNetwork, report: Callable[[str], None]) -> None:
-    noise = signal_to_noise(variant.float_core, variant.core, network.sample[:NOISE_IMAGES])
+    noise = signal_to_noise(variant.float_core, variant.core, network.sample)
     report("signal to noise   layer, the noisiest first")
     for layer, ratio in sorted(noise.items(), key=lambda pair: pair[1])[:SHOWN_LAYERS]:
         report(f"{ratio:>12.1f} dB   {layer}")

@@ -112,11 +112,12 @@ def _quantize_to_int8(
         method, float_layers, float_core = settings.method, settings.float_layers, settings.core
         notes["repairs"] = list(settings.repairs)
         notes["tried"] = {candidate.title(): candidate.to_metadata() for candidate in result.tried}
+        notes["layers"] = result.layers_to_metadata()
         title = result.best.title()
     else:
         # Decoded and run batch by batch, so that memory does not grow with the number of photographs.
         histograms = collect_histograms(float_core, inputs.calibration_batches(), len(split))
-        core = quantize(float_core, find_ranges(histograms, method), tensorrt=tensorrt)
+        core = quantize(float_core, find_ranges(histograms, method, symmetric=tensorrt), tensorrt=tensorrt)
         title = method
     report(f"int8     calibrated on {split.describe()}, {title}")
     notes |= {

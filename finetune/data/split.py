@@ -41,7 +41,7 @@ class Split:
         """Return ``limit`` images at equal distances in the split, in its order; all images for None."""
         if limit is None or limit >= len(self):
             return self
-        selected = np.linspace(0, len(self) - 1, limit).round().astype(int)
+        selected = spread_evenly(len(self), limit)
         return Split(
             self.name,
             tuple(self.paths[index] for index in selected),
@@ -65,6 +65,14 @@ class Split:
                     f"{path}: cannot be read ({error.strerror}); restore this file of the data set"
                 ) from None
         return total.hexdigest()
+
+
+def spread_evenly(total: int, limit: int) -> np.ndarray:
+    """Return the positions of ``limit`` of ``total`` photographs, at equal distances: int, shape (up to ``limit``,).
+
+    Splits are in the order of their classes, so the first photographs of a split show only a few classes.
+    """
+    return np.linspace(0, total - 1, min(limit, total)).round().astype(int)
 
 
 def join_splits(splits: Sequence[Split]) -> Split:

@@ -125,6 +125,10 @@ def test_the_numbers_of_the_readme_are_the_reports() -> None:
     rows = [line for line in TEXTS["README.md"].splitlines() if line.startswith(kinds)]
     assert len(rows) > len(kinds)
     assert set(rows) <= set(report)
+    report = (ROOT / "benchmarks" / "report" / "engines.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in TEXTS["README.md"].splitlines() if line.startswith("| flowers-resnet50-")]
+    assert len(rows) == 4
+    assert set(rows) <= set(report)
 
 
 def test_the_numbers_of_training_are_the_reports() -> None:

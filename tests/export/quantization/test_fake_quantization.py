@@ -19,7 +19,7 @@ def test_activations_are_rounded_as_by_torch_ao(symmetric: bool) -> None:
         warnings.simplefilter("ignore")  # torch.ao is deprecated
         if symmetric:
             expected_rounding = ao.FakeQuantize(
-                ao.MovingAverageMinMaxObserver, -128, 127, dtype=torch.qint8, qscheme=torch.per_tensor_symmetric
+                ao.MovingAverageMinMaxObserver, -127, 127, dtype=torch.qint8, qscheme=torch.per_tensor_symmetric
             )
         else:
             expected_rounding = ao.FakeQuantize(

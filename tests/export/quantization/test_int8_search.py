@@ -6,13 +6,15 @@ import numpy as np
 import onnx
 import pytest
 
+from export.graph.networks import OnnxNetwork
+from export.quantization.activations import ActivationReader
 from export.quantization.histograms import Histogram, Histograms
 from export.quantization.int8 import layers_of, quantize
 from export.quantization.ranges import METHODS, find_ranges
-from export.quantization.search import search
-from export.quantization.sensitivity import decibels, rank_layers, signal_to_noise
+from export.quantization.search import _in_words, search
+from export.quantization.sensitivity import NOISE_IMAGES, decibels, rank_layers, signal_to_noise
 from export.verification.comparison import divergence
-from tests.export.small_networks import CLASSES, THREE_LAYERS
+from tests.export.small_networks import CLASSES, SIZE, THREE_LAYERS
 
 
 def test_a_layer_can_stay_in_float(core: onnx.ModelProto, histograms: Histograms) -> None:
@@ -33,7 +35,8 @@ def test_search_stops_at_the_goal(core: onnx.ModelProto, histograms: Histograms,
     assert [candidate.title() for candidate in result.tried][: len(METHODS)] == list(METHODS)
     assert len(result.tried) == len(METHODS) + 2  # equalization and bias correction
     assert sum("divergence" in line for line in lines) == len(result.tried)
-    assert [line.split()[-1] for line in lines if " dB " in line] != []
+    assert len(lines) == len(result.tried)
+    assert sorted(result.layers_to_metadata()) == sorted(THREE_LAYERS)
     assert result.best.divergence == min(candidate.divergence for candidate in result.tried)
 
 
@@ -41,11 +44,57 @@ def test_search_puts_all_layers_in_float_if_the_goal_is_out_of_reach(
     core: onnx.ModelProto, histograms: Histograms, images: np.ndarray
 ) -> None:
     labels = np.zeros(len(images), np.int64)
-    result = search(core, histograms, images, labels, -101.0, lambda line: None)
+    lines: list[str] = []
+    result = search(core, histograms, images, labels, -101.0, lines.append)
     assert sorted(result.best.settings.float_layers) == sorted(THREE_LAYERS)
     assert result.best.drop == 0
     assert result.best.divergence < 1e-6
     assert sorted(layer.layer for layer in result.layers) == sorted(THREE_LAYERS)
+    assert [line.split()[4].strip(",") for line in lines if "stays in float" in line] == [
+        layer.layer for layer in result.layers
+    ]
+    assert result.layers_to_metadata()[result.layers[0].layer].keys() == {"signal_to_noise", "loss_gained"}
+
+
+def test_the_tensorrt_form_is_searched_with_symmetric_ranges(
+    core: onnx.ModelProto, histograms: Histograms, images: np.ndarray
+) -> None:
+    labels = np.zeros(len(images), np.int64)
+    result = search(core, histograms, images, labels, 100.0, lambda line: None, tensorrt=True)
+    for candidate in result.tried:
+        assert all(low == -high for low, high in candidate.settings.ranges.values())
+
+
+@pytest.mark.parametrize(
+    ("drop", "words"), [(-6.25, "top-1 6.25 points better"), (0.5, "top-1 0.50 points worse"), (-1e-9, "top-1 as FP32")]
+)
+def test_a_candidate_is_better_or_worse_than_fp32_in_words(drop: float, words: str) -> None:
+    assert _in_words(drop) == words
+
+
+def test_noise_and_losses_are_measured_on_photographs_of_all_classes(
+    core: onnx.ModelProto, histograms: Histograms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The photographs are in the order of their classes; the grey level of each is its class."""
+    classes, of_each = 34, 8
+    labels = np.repeat(np.arange(classes), of_each)
+    images = np.broadcast_to(labels[:, None, None, None].astype(np.uint8), (len(labels), SIZE, SIZE, 3))
+    read, classified = set[int](), set[int]()
+    read_activations, logits_of_batch = ActivationReader.read, OnnxNetwork.logits
+
+    def read_and_note(reader: ActivationReader, batch: np.ndarray) -> dict[str, np.ndarray]:
+        read.update(batch[:, 0, 0, 0].tolist())
+        return read_activations(reader, batch)
+
+    def classify_and_note(network: OnnxNetwork, batch: np.ndarray) -> np.ndarray:
+        classified.update(batch[:, 0, 0, 0].tolist())
+        return logits_of_batch(network, batch)
+
+    monkeypatch.setattr(ActivationReader, "read", read_and_note)
+    monkeypatch.setattr(OnnxNetwork, "logits", classify_and_note)
+    rank_layers(core, find_ranges(histograms, "minmax"), images, labels % CLASSES)
+    assert len(read) == NOISE_IMAGES
+    assert len(classified) == classes
 
 
 def test_the_layer_with_a_wrong_range_is_the_noisiest(

@@ -5,12 +5,27 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from export.errors import ExportError
 from export.graph.interface import PIXELS
 from export.quantization.calibration import collect_histograms
 from export.quantization.histograms import BINS, Histogram, HistogramBuilder, Histograms
-from export.quantization.ranges import ENTROPY_STEPS, METHODS, entropy, minmax, mse, percentile, squared_error
+from export.quantization.int8 import quantize
+from export.quantization.ranges import (
+    ENTROPY_STEPS,
+    METHODS,
+    MSE_CUTS,
+    PERCENTILE,
+    STEPS,
+    SYMMETRIC_STEPS,
+    entropy,
+    find_ranges,
+    minmax,
+    mse,
+    percentile,
+    squared_error,
+)  # fmt: skip
 from finetune.network.photo_network import PIXEL_ZERO
 
 
@@ -79,7 +94,7 @@ def test_entropy_ranges_are_those_of_onnxruntime() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_finds_ranges_within_the_values(method: str, histograms: Histograms) -> None:
     for name, histogram in histograms.items():
-        low, high = METHODS[method](histogram)
+        low, high = METHODS[method](histogram, STEPS)
         # The ranges of entropy are symmetric about 0.
         slack = 0.01 * (histogram.high - histogram.low) if method != "entropy" else np.inf
         assert low < high, name
@@ -102,3 +117,37 @@ def test_percentile_excludes_outliers() -> None:
     low, high = percentile(Histogram(counts, np.linspace(-10, 10, 2001), 0.0, 10.0))
     assert low == 0
     assert high == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("values", ["relu", "signed"])
+def test_symmetric_ranges_suit_the_steps_of_the_symmetric_form(values: str) -> None:
+    """TensorRT's form has 127 steps for the output of a ReLU; a byte has 255."""
+    drawn = np.random.default_rng(0).laplace(size=200_000).astype(np.float32)
+    builder = HistogramBuilder(np.maximum(drawn, 0) if values == "relu" else drawn - np.float32(0.5))
+    histogram = builder.histogram()
+    centres = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+
+    def error(end: float) -> float:
+        """Of the grid that onnxruntime makes for int8 with zero point 0: -127 to 127."""
+        scale = end / SYMMETRIC_STEPS
+        return float(histogram.counts @ np.square(centres - np.clip(np.round(centres / scale), -127, 127) * scale))
+
+    ranges = {name: find_ranges({"x": histogram}, name, symmetric=True)["x"] for name in METHODS}
+    assert all(low == -high for low, high in ranges.values())
+    largest = max(-histogram.low, histogram.high)
+    assert ranges["minmax"][1] == pytest.approx(largest)
+    best = min(error(end) for end in MSE_CUTS * largest)
+    assert error(ranges["mse"][1]) == pytest.approx(best)
+    assert error(max(map(abs, mse(histogram, STEPS)))) > 1.05 * best
+    # Fewer steps are worth more than the rarest values, so both searches cut more off.
+    assert ranges["entropy"][1] < largest
+    covered = histogram.counts[np.abs(centres) <= ranges["percentile"][1]].sum() / histogram.counts.sum()
+    assert covered == pytest.approx(PERCENTILE / 100, abs=2e-5)
+
+
+def test_quantized_graph_has_the_scale_of_the_symmetric_range(core: onnx.ModelProto, histograms: Histograms) -> None:
+    ranges = find_ranges(histograms, "mse", symmetric=True)
+    model = quantize(core, ranges, tensorrt=True)
+    scales = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for name in ("r1", "r2"):
+        assert float(scales[f"{name}_scale"]) == pytest.approx(ranges[name][1] / SYMMETRIC_STEPS, rel=1e-6)
