@@ -181,7 +181,7 @@ RECIPES = {
 """The named recipes, for ``--recipe`` and `finetune.train`."""
 
 RECIPES_SUMMARY = """\
-fast     about 6 minutes; 91.5 % validation accuracy. Trains layer4 and the head
+fast     about 7 minutes; 91.5 % validation accuracy. Trains layer4 and the head
 default  about 22 minutes; 95.3 % validation accuracy. Trains layer3, layer4 and the head
 best     about 66 minutes; 96.0 % validation accuracy. The mean of the weights of three default runs
 robust   as long as default. Some views are worse, as careless photographs are. Two runs made the model inside

@@ -1,4 +1,4 @@
-"""Accuracy, latency, throughput, memory and cold start of a checkpoint and its model files."""
+"""Accuracy, latency, throughput, memory and start of a checkpoint and its model files."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -211,7 +211,7 @@ def _attach_plots(
 
 
 SUITE = Suite(
-    description="Measure accuracy, speed, memory, size and cold start of a checkpoint and its model files.",
+    description="Measure accuracy, speed, memory, size and start of a checkpoint and its model files.",
     examples=EXAMPLES,
     add_arguments=add_arguments,
     measure=measure,

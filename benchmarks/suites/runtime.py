@@ -1,4 +1,4 @@
-"""flower-infer with the model inside: cold start, throughput, memory, probabilities and malformed inputs."""
+"""flower-infer with the model inside: start, throughput, memory, probabilities and malformed inputs."""
 
 import argparse
 import sys
