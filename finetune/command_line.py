@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from finetune.recipe import RECIPES, RECIPES_SUMMARY, Recipe
 from runtime.command_line.arguments import add_data_argument, positive_int, whole_number
@@ -12,13 +13,17 @@ from runtime.command_line.subcommands import Command, Program
 from runtime.distribution import module_command
 from runtime.photos.preprocessing import FILTERS, Preprocessing
 
+if TYPE_CHECKING:
+    from finetune.run.settings import Settings
+
+Values = TypeVar("Values", Recipe, Preprocessing, "Settings")
 COMMAND = module_command("finetune")
 GIGABYTE = 1024**3
 EXAMPLES = f"""\
 examples:
   {COMMAND}                                  download Oxford 102 Flowers and ImageNet weights, fine-tune
   {COMMAND} --data data --weights resnet50.pth --output runs/flowers
-  {COMMAND} --data data --output runs/flowers --resume
+  {COMMAND} --resume --output runs/flowers     continue, with the data, weights and recipe of the start
   {COMMAND} --data data --recipe fast        6 minutes instead of 22 (best: 66)
   {COMMAND} --data my-plants                 your own photographs: my-plants/CLASS/*.jpg
   {COMMAND} --data data --splits train,val   train on all labelled photographs except the test split
@@ -40,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
-    add_data_argument(group, note="; Oxford 102 Flowers, 345 MB, is downloaded if it is missing")
+    add_data_argument(group, note="; Oxford 102 Flowers, 345 MB, is downloaded if it is missing", default=None)
     group.add_argument(
         "--weights",
         type=Path,
@@ -51,7 +56,6 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
         "--splits",
         choices=("train", "train,val"),
         metavar="NAMES",
-        default="train",
         help="train; or train,val, without validation: the last epoch is the result (default: train)",
     )
     group.add_argument("--limit", type=positive_int, metavar="N", help="use at most N photographs of each split")
@@ -62,10 +66,12 @@ def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
         "--output", type=Path, default=Path("runs/flowers"), metavar="DIR", help="(default: runs/flowers)"
     )
     group.add_argument(
-        "--resume", action="store_true", help="continue the run in --output (on a CPU with identical results)"
+        "--resume",
+        action="store_true",
+        help="continue the run in --output with the options of its start (on a CPU with identical results)",
     )
-    group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto)")
-    group.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="(default: the faster)")
+    group.add_argument("--device", choices=("auto", "cpu", "cuda"), help="(default: auto)")
+    group.add_argument("--precision", choices=("auto", "fp32", "bf16"), help="(default: the faster)")
     group.add_argument(
         "--workers", type=whole_number, metavar="N", help="processes that load photographs (default: cores - 1)"
     )
@@ -79,14 +85,13 @@ def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
         "--cache-gb",
         type=whole_number,
         metavar="N",
-        default=4,
-        help="largest size of the cache, 0 for none (default: %(default)s)",
+        help="largest size of the cache, 0 for none (default: 4)",
     )
-    group.add_argument("--tensorboard", action="store_true", help="log to --output/tensorboard as well")
+    group.add_argument("--tensorboard", action="store_true", default=None, help="log to --output/tensorboard as well")
 
 
 def _add_recipe_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--recipe", choices=tuple(RECIPES), default="default", help="(default: default)")
+    group.add_argument("--recipe", choices=tuple(RECIPES), help="(default: default)")
     for field in fields(Recipe):
         group.add_argument(
             "--" + field.name.replace("_", "-"),
@@ -98,35 +103,43 @@ def _add_recipe_arguments(group: argparse._ArgumentGroup) -> None:
 
 def _add_preprocessing_arguments(group: argparse._ArgumentGroup) -> None:
     defaults = Preprocessing()
-    group.add_argument("--test-size", type=int, default=defaults.size, metavar="N", help="(default: %(default)s)")
-    group.add_argument("--crop-pct", type=float, default=defaults.crop_pct, metavar="N", help="(default: %(default)s)")
-    group.add_argument("--interpolation", choices=tuple(FILTERS), default=defaults.interpolation)
+    group.add_argument("--test-size", type=int, metavar="N", help=f"(default: {defaults.size})")
+    group.add_argument("--crop-pct", type=float, metavar="N", help=f"(default: {defaults.crop_pct})")
+    group.add_argument("--interpolation", choices=tuple(FILTERS), help=f"(default: {defaults.interpolation})")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train as ``options`` say."""
+    """Train as ``options`` say. What they do not say has its default, or with ``--resume`` the value of the start."""
     # Imported here, because torch takes seconds to import, and --help and shell completion do not need it.
+    from finetune.run.settings import Settings, load_settings
     from finetune.training.train import train
 
-    values = {field.name: getattr(options, field.name) for field in fields(Recipe)}
-    train(
-        options.data,
-        weights=options.weights,
-        recipe=replace(RECIPES[options.recipe], **{name: value for name, value in values.items() if value is not None}),
-        output=options.output,
-        splits=options.splits.split(","),
-        preprocessing=Preprocessing(options.test_size, options.crop_pct, options.interpolation),
-        limit=options.limit,
-        resume=options.resume,
-        device=options.device,
-        precision=options.precision,
-        workers=options.workers,
-        cache=options.cache,
-        cache_bytes=options.cache_gb * GIGABYTE,
-        tensorboard=options.tensorboard,
-        # Flushed, so that a log file has every line while training runs.
-        report=partial(print, flush=True),
+    start = (load_settings(options.output) if options.resume else None) or Settings()
+    recipe = RECIPES[options.recipe] if options.recipe else start.recipe
+    settings = _replace_given(
+        start,
+        recipe=_replace_given(recipe, **{field.name: getattr(options, field.name) for field in fields(Recipe)}),
+        preprocessing=_replace_given(
+            start.preprocessing,
+            size=options.test_size,
+            crop_pct=options.crop_pct,
+            interpolation=options.interpolation,
+        ),
+        splits=tuple(options.splits.split(",")) if options.splits else None,
+        cache_bytes=options.cache_gb * GIGABYTE if options.cache_gb is not None else None,
+        **{
+            name: getattr(options, name)
+            for name in ("data", "weights", "limit", "device", "precision", "workers", "cache", "tensorboard")
+        },
     )
+    # Flushed, so that a log file has every line while training runs.
+    report = partial(print, flush=True)
+    train(**settings.arguments(), output=options.output, resume=options.resume, report=report)
+
+
+def _replace_given(values: Values, **given: Any) -> Values:
+    """Return ``values``, a dataclass, with those of ``given`` that are not None."""
+    return replace(values, **{name: value for name, value in given.items() if value is not None})
 
 
 PROGRAM = Program(

@@ -14,6 +14,8 @@ from runtime.inference.cpu_threads import default_threads
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
 MAX_WORKERS = 16
+"""Most workers that are chosen automatically."""
+MAX_REQUESTED_WORKERS = 256
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,8 @@ class Processes:
         values = torch.cat([buffer.flatten().double() for buffer in buffers]).cpu().numpy()
         mean = torch.from_numpy(self.all_reduce_sum(values) / self.count)
         with torch.no_grad():
-            for buffer, part in zip(buffers, mean.split([buffer.numel() for buffer in buffers]), strict=True):
+            parts = torch.split(mean, [buffer.numel() for buffer in buffers])
+            for buffer, part in zip(buffers, parts, strict=True):
                 buffer.copy_(part.view_as(buffer))
 
     def wait_for_all(self) -> None:

@@ -1,7 +1,7 @@
 """The settings of one training run, which do not change while it runs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,4 +35,6 @@ class TrainingRun:
     """Largest size of the caches on disk. It changes the time of a run, and its result only by rounding."""
     tensorboard: bool = False
     """Whether to log for TensorBoard as well."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What the run was started with, for ``last.pt``: the values of `finetune.run.settings.Settings`."""
     report: Callable[[str], None] = print

@@ -12,6 +12,12 @@ from finetune.network.tensor_files import CheckpointError, load_untrusted, save_
 from finetune.run.output_folder import LAST_STATE
 from finetune.run.training_run import TrainingRun
 
+_OPTIONS = {
+    **dict.fromkeys(("weights", "weights_sha256"), "--weights"),
+    **dict.fromkeys(("dataset", "train_images", "train_sha256", "val_images", "val_sha256"), "photographs (--data)"),
+}
+"""What the user sees of values of `_identity` that are no options. `finetune.run.settings` compares the options."""
+
 
 @dataclass
 class TrainingState:
@@ -101,6 +107,7 @@ def save_state(run: TrainingRun, state: TrainingState) -> None:
     """
     content = {
         **_identity(run),
+        "settings": run.settings,
         "epoch": state.epoch,
         "history": state.history,
         "network": state.network.state_dict(),
@@ -130,7 +137,7 @@ def load_state(run: TrainingRun, state: TrainingState) -> TrainingState:
                 if expected.get(name) != content[key].get(name):
                     raise CheckpointError(
                         f"{path}: the run started with {name} {content[key].get(name)!r}, not {expected.get(name)!r}; "
-                        "resume with the same settings, or choose another --output"
+                        f"resume with the same {_OPTIONS.get(name, 'settings')}, or choose another --output"
                     )
         state.network.load_state_dict(content["network"])
         state.averaged.load_state_dict(content["averaged"])

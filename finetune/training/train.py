@@ -18,10 +18,11 @@ from finetune.network.photo_network import PhotoNetwork
 from finetune.network.pretrained import load_pretrained
 from finetune.network.tensor_files import CheckpointError
 from finetune.recipe import RECIPES, Recipe, RecipeError
-from finetune.run.hardware import Hardware, explain_memory_errors
+from finetune.run.hardware import MAX_REQUESTED_WORKERS, Hardware, explain_memory_errors
 from finetune.run.output_folder import LAST_STATE, check_output
 from finetune.run.processes import Processes
 from finetune.run.random_seeds import derived_seed
+from finetune.run.settings import Settings, check_same_options
 from finetune.run.training_run import DEFAULT_CACHE_BYTES, TrainingRun
 from finetune.run.training_state import TrainingState, load_state, new_state
 from finetune.training.linear_probe import fit_head
@@ -92,7 +93,8 @@ def train(
         splits: ``("train",)``, or ``("train", "val")`` without validation; then the last epoch is the result.
         preprocessing: of photographs in validation; part of the checkpoint and of all model files made from it.
         limit: use at most this many photographs of each split.
-        resume: continue the run in ``output``, if there is one. Recipe, data and weights must be the same.
+        resume: continue the run in ``output``, if there is one. Recipe, data and weights must be the same;
+            `finetune.run.settings.load_settings` returns the arguments that it was started with.
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``fp32``, ``bf16``, or ``auto`` for the faster one.
         workers: processes that load photographs; None: one less than the cores.
@@ -110,6 +112,20 @@ def train(
     """
     data, output = Path(data), Path(output)
     recipe = _find_recipe(recipe)
+    settings = Settings(
+        data=data,
+        weights=Path(weights) if weights is not None else None,
+        recipe=recipe,
+        splits=tuple(splits),
+        preprocessing=preprocessing,
+        limit=limit,
+        device=device,
+        precision=precision,
+        workers=workers,
+        cache=Path(cache) if cache is not None else None,
+        cache_bytes=cache_bytes,
+        tensorboard=tensorboard,
+    )
     _check_arguments(splits, limit, workers, cache_bytes)
     check_output(output, several_runs=recipe.runs > 1, resume=resume)
     if tensorboard and find_spec("tensorboard") is None:
@@ -121,6 +137,10 @@ def train(
             report(line)
 
     hardware = Hardware.detect(device, precision, workers, processes)
+    # Another machine, on which the run is resumed, may choose others.
+    settings = replace(settings, device=hardware.device.type, precision="bf16" if hardware.bfloat16 else "fp32")
+    if resume:
+        check_same_options(settings, output)
     if weights is not None and not Path(weights).is_file():
         raise FlowerError(f"{weights}: no such weights file; without --weights, torchvision's are downloaded")
     ensure_dataset(data, report=report)
@@ -149,6 +169,7 @@ def train(
         cache=Path(cache) if cache is not None else None,
         cache_bytes=cache_bytes,
         tensorboard=tensorboard,
+        settings=settings.to_dict(),
         report=report_once,
     )
     runs = tuple(_train_one(part, weights, resume=resume) for part in runs_by_seed(run))
@@ -172,8 +193,10 @@ def _find_recipe(recipe: str | Recipe) -> Recipe:
 def _check_arguments(splits: Sequence[str], limit: int | None, workers: int | None, cache_bytes: int) -> None:
     if tuple(splits) not in TRAINING_SPLITS:
         raise FlowerError(f"splits must be one of {', '.join(map(str, TRAINING_SPLITS))}, not {splits!r}")
-    if (limit is not None and limit < 1) or (workers is not None and workers < 0) or cache_bytes < 0:
-        raise FlowerError("limit must be at least 1, and workers and cache_bytes at least 0")
+    if (limit is not None and limit < 1) or cache_bytes < 0:
+        raise FlowerError("limit must be at least 1, and cache_bytes at least 0")
+    if workers is not None and not 0 <= workers <= MAX_REQUESTED_WORKERS:
+        raise FlowerError(f"workers must be 0 to {MAX_REQUESTED_WORKERS}; each is a process with a copy of torch")
 
 
 def _read_splits(data: Path, splits: Sequence[str], limit: int | None) -> tuple[Split, Split | None]:

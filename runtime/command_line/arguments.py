@@ -30,19 +30,22 @@ def thread_count(text: str) -> int:
     return cpu_threads(positive_int(text))
 
 
-def add_data_argument(parser: argparse._ActionsContainer, *, note: str = "") -> None:
+def add_data_argument(
+    parser: argparse._ActionsContainer, *, note: str = "", default: Path | None = DEFAULT_DATA
+) -> None:
     """Add ``--data DIR``, the data set.
 
     Args:
         parser: a parser or a group of one.
         note: what the help says after "the data set".
+        default: None to tell whether the option was given.
     """
     parser.add_argument(
         "--data",
         type=Path,
-        default=DEFAULT_DATA,
+        default=default,
         metavar="DIR",
-        help=f"the data set{note} (default: %(default)s)",
+        help=f"the data set{note} (default: {DEFAULT_DATA})",
     )
 
 

@@ -38,7 +38,7 @@ def make_run(dataset: Path, output: Path, *, cache_bytes: int = 0) -> TrainingRu
     )
 
 
-class TransferCounter(TorchDispatchMode):
+class TransferCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # not annotated in torch
     """Counts the numbers that are fetched from tensors: on a GPU, each waits for all computations before it."""
 
     count = 0
@@ -65,7 +65,8 @@ def train_with_infinity_in(
             yield images * float("inf") if step == bad_step else images, torch.arange(4)
 
     batches: Any = SimpleNamespace(epoch=epoch)
-    with TransferCounter() as counter:
+    counter = TransferCounter()  # type: ignore[no-untyped-call]  # as above
+    with counter:
         record = train_epoch(run, state, state.network, batches, 0)
     return record, counter.count
 

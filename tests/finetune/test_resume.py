@@ -64,11 +64,54 @@ def test_other_settings_cannot_resume_a_run(
     small_run: Path, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     options += ["--output", str(small_run)]
-    for option, difference in (("--seed", "seed 0, not 7"), ("--test-size", "size 64, not 72")):
+    for option, difference in (("--seed", "--seed 0, not 7"), ("--test-size", "--test-size 64, not 72")):
         assert main([*options, "--resume", option, difference.split()[-1]]) == 1
         assert f"started with {difference}" in capsys.readouterr().err
     assert main(options) == 1
     assert "already holds a run" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small_network")
+def test_resuming_needs_no_option_of_the_start_again(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(options[1])
+    monkeypatch.chdir(data.parent)
+    resume = ["--output", str(tmp_path / "run"), "--resume"]
+    options += [*resume, "--data", data.name, "--recipe", "fast", "--seed", "3", "--limit", "12", "--epochs", "1"]
+    assert main([*options, "--splits", "train,val", "--cache-gb", "0"]) == 0
+    (tmp_path / "run" / "best.pt").unlink()
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    # As if the process had been killed before the first epoch was complete.
+    torch.save(state | {"epoch": 0, "history": []}, tmp_path / "run" / "last.pt")
+    monkeypatch.chdir(tmp_path)
+    for option, value in (("--seed", "4"), ("--limit", "8"), ("--splits", "train"), ("--crop-pct", "0.5")):
+        assert main([*resume, option, value]) == 1
+        error = capsys.readouterr().err
+        assert f"started with {option} " in error
+        assert f", not {value};" in error
+        assert len(error.splitlines()) == 1
+    assert main([*resume, "--workers", "1"]) == 0
+    resumed = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert resumed["settings"] == state["settings"] | {"workers": 1}
+    assert [resumed[part] == state[part] for part in ("recipe", "preprocessing", "provenance")] == [True] * 3
+    assert (tmp_path / "run" / "best.pt").is_file()
+
+
+@pytest.mark.usefixtures("small_network")
+def test_state_of_an_earlier_version_needs_the_options_again(
+    small_run: Path, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = torch.load(small_run / "last.pt", weights_only=True)
+    shutil.copy(small_run / "best.pt", tmp_path / "best.pt")
+    resume = ["--output", str(tmp_path), "--resume"]
+    torch.save({name: value for name, value in state.items() if name != "settings"}, tmp_path / "last.pt")
+    assert main([*options, *resume]) == 0
+    assert main([*options[:4], *resume]) == 1
+    assert "started with batch_size 8, not 32" in capsys.readouterr().err
+    torch.save(state | {"settings": state["settings"] | {"limit": "many"}}, tmp_path / "last.pt")
+    assert main(resume) == 1
+    assert "its settings are damaged (limit is 'many')" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -78,7 +121,7 @@ def test_one_run_and_several_cannot_share_a_folder(
     existing: str, runs: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / existing).parent.mkdir(exist_ok=True)
-    (tmp_path / existing).touch()
+    torch.save({}, tmp_path / existing)
     for resume in ((), ("--resume",)):
         assert main(["--output", str(tmp_path), "--runs", runs, *resume]) == 1
         assert f"holds the results of {message}" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from finetune import Recipe, train
 from finetune.command_line import main
 from finetune.network.checkpoint import load_checkpoint
 from finetune.network.photo_network import PhotoNetwork
+from finetune.run.settings import load_settings
 from runtime.errors import FlowerError
 from runtime.photos.preprocessing import Preprocessing
 from tests.finetune.conftest import SHORT_RECIPE
@@ -78,6 +79,9 @@ def test_several_runs_end_with_the_mean_of_their_weights(dataset: Path, small_we
     assert torch.allclose(soup.state_dict[weight], (first + second) / 2)
     assert soup.provenance["soup"]["seeds"] == [3, 4]
     assert any(line.startswith("soup ") for line in lines)
+    settings = load_settings(tmp_path)
+    assert settings is not None
+    assert settings.recipe == recipe
     with pytest.raises(FlowerError, match="already holds a run"):
         train_or_resume()
     assert torch.equal(load_checkpoint(train_or_resume(resume=True)).state_dict[weight], soup.state_dict[weight])

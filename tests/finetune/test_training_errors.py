@@ -158,6 +158,7 @@ def test_batch_that_cannot_be_divided_over_processes_is_rejected(
         ({"splits": ("val",)}, "splits must be one of"),
         ({"splits": "train"}, "splits must be one of"),
         ({"limit": 0}, "limit must be at least 1"),
+        ({"workers": 10**6}, "workers must be 0 to 256"),
         ({"device": "tpu"}, "device must be one of auto, cpu, cuda"),
         ({"weights": "nowhere.pth"}, "nowhere.pth: no such weights file"),
     ],
