@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from finetune.recipe import RECIPES, RECIPES_SUMMARY, Recipe
-from runtime.command_line.arguments import add_data_argument, positive_int, whole_number
+from runtime.command_line.arguments import DEFAULT_DATA, add_data_argument, positive_int, whole_number
 from runtime.command_line.subcommands import Command, Program
 from runtime.distribution import module_command
 from runtime.photos.preprocessing import FILTERS, Preprocessing
@@ -45,7 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
-    add_data_argument(group, note="; Oxford 102 Flowers, 345 MB, is downloaded if it is missing", default=None)
+    add_data_argument(group, note="; without it, Oxford 102 Flowers, 345 MB, is downloaded if needed", default=None)
+    group.add_argument(
+        "--download",
+        action="store_true",
+        help="download Oxford 102 Flowers to --data if there is no data set (without --data, this is the default)",
+    )
     group.add_argument(
         "--weights",
         type=Path,
@@ -134,7 +139,8 @@ def run(options: argparse.Namespace) -> None:
     )
     # Flushed, so that a log file has every line while training runs.
     report = partial(print, flush=True)
-    train(**settings.arguments(), output=options.output, resume=options.resume, report=report)
+    download = options.download or (options.data is None and settings.data == DEFAULT_DATA)
+    train(**settings.arguments(), download=download, output=options.output, resume=options.resume, report=report)
 
 
 def _replace_given(values: Values, **given: Any) -> Values:

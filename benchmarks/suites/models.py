@@ -1,6 +1,7 @@
 """Accuracy, latency, throughput, memory and start of a checkpoint and its model files."""
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,11 @@ from benchmarks.core.process_timing import infer_command, measure_commands
 from benchmarks.core.timing import interleaved, percentiles, speedup
 from benchmarks.measurements import accuracy
 from export.graph.networks import TorchNetwork
+from export.stages.load import training_data_differences, training_splits
 from export.verification.evaluation import Network, run_split
 from finetune.accuracy import confusion, per_class
 from finetune.data.dataset import read_split
-from finetune.data.split import Split
+from finetune.data.split import Split, join_splits
 from finetune.network.checkpoint import Checkpoint, load_checkpoint
 from runtime.classifier import FlowerClassifier
 from runtime.command_line.arguments import add_data_argument, add_threads_argument
@@ -84,6 +86,10 @@ def measure(run: Run) -> Figures:
     path = options.checkpoint or (DEFAULT_CHECKPOINT if DEFAULT_CHECKPOINT.is_file() else None)
     checkpoint = load_checkpoint(path) if path else None
     _check_compatible(checkpoint, sessions, split)
+    if checkpoint is not None:
+        training = join_splits([read_split(options.data, name) for name in training_splits(checkpoint.provenance)])
+        for line in training_data_differences(checkpoint, training):
+            print(f"benchmarks: {line}", file=sys.stderr)
 
     networks: dict[str, Network] = {**({PYTORCH: TorchNetwork(checkpoint)} if checkpoint else {}), **sessions}
     outputs = run_split(networks, split, next(iter(sessions.values())).info.preprocessing)

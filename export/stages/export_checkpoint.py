@@ -10,7 +10,7 @@ from export.stages.familiarity import fit_familiarity
 from export.stages.finish import GivenConfidence, finish
 from export.stages.float_network import build_float_network
 from export.stages.guard import check_accuracy, report_named_share, report_trained_on
-from export.stages.load import load
+from export.stages.load import data_warnings, load
 from export.stages.measure import measure
 from export.stages.quantize import QuantizationOptions, quantize_variants
 from export.stages.write import ExportedModel, write
@@ -102,6 +102,8 @@ def export_checkpoint(
                 raise ExportError(
                     f"{confidence_of}: its {name} differs from the checkpoint's; give one of the same recipe"
                 )
+    for line in data_warnings(inputs):
+        report(f"data     {line}")
     network = build_float_network(inputs, report)
     distance = fit_familiarity(inputs, network, twin, report)
     variants = quantize_variants(inputs, network, distance, options, report)

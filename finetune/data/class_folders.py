@@ -1,31 +1,38 @@
 """A user's own data set: photographs in folders that are named after their classes.
 
 Two layouts, as in torchvision's ``ImageFolder``: ``DATA/train/CLASS/*.jpg`` with ``DATA/val`` and ``DATA/test``, or
-only ``DATA/CLASS/*.jpg``. The second is split here: of each class, one photograph in ten (at least one) goes to
-validation and the same number to testing. The choice depends only on a hash of the file names. So every command sees
-the same splits, and a new photograph moves few of the others to another split.
+only ``DATA/CLASS/*.jpg``, which is split here (`finetune.data.hash_split`).
 """
 
-import hashlib
-import os
+import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from finetune.data.hash_split import select_split
 from finetune.data.split import SPLITS, DataError, Split
 from runtime.photos.formats import SUFFIXES
 from runtime.photos.left_out import is_never_photo
 
-HELD_OUT_EVERY = 10
-"""One photograph in this many goes to validation, and one to testing."""
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""Name of a folder in lower case → the split that it holds."""
 
 
 def is_class_folders(data: Path) -> bool:
-    """Return whether ``data`` holds photographs in class-named folders, directly or below ``train``.
+    """Return whether ``data`` holds photographs in class-named folders, directly or below a folder for training.
 
     A single folder ``jpg`` does not count: it is a data set of Oxford whose ``.mat`` files are missing.
+
+    Raises:
+        DataError: the folders contradict each other.
     """
-    classes = _photos_by_class(data / "train") if (data / "train").is_dir() else _photos_by_class(data)
+    folders = _split_folders(data)
+    classes = _photos_by_class(folders.get("train", data))
     return bool(classes) and set(classes) != {"jpg"}
 
 
@@ -34,20 +41,21 @@ def read_class_folders(data: Path, name: str) -> Split:
 
     Raises:
         DataError: no such split, fewer than two classes, a class with too few photographs to split, or a class that
-            ``train`` does not have.
+            the training photographs do not have.
     """
-    if (data / "train").is_dir():
-        classes = _photos_by_class(data / "train")
-        photographs = _photos_by_class(data / name) if (data / name).is_dir() else {}
+    folders = _split_folders(data)
+    if folders:
+        classes = _photos_by_class(folders["train"])
+        photographs = _photos_by_class(folders[name]) if name in folders else {}
         if not photographs:
             raise DataError(f"{data / name}: no photographs in class-named folders; the split {name} needs them")
         unknown_classes = sorted(photographs.keys() - classes.keys())
         if unknown_classes:
-            folder = data / name / unknown_classes[0]
-            raise DataError(f"{folder}: this class is not in {data / 'train'}; add it there, or remove this folder")
+            folder = photographs[unknown_classes[0]][0].parent
+            raise DataError(f"{folder}: this class is not in {folders['train']}; add it there, or remove this folder")
     else:
         classes = _photos_by_class(data)
-        photographs = {label: _select_split(data / label, paths, name) for label, paths in classes.items()}
+        photographs = {label: select_split(data / label, paths, name) for label, paths in classes.items()}
     if len(classes) < 2:
         raise DataError(f"{data}: photographs of only one class, {next(iter(classes))!r}; add at least one more class")
     names = tuple(classes)
@@ -56,32 +64,55 @@ def read_class_folders(data: Path, name: str) -> Split:
     return Split(name, paths, labels, names, len(paths))
 
 
-def _photos_by_class(folder: Path) -> dict[str, list[Path]]:
-    """Return the photographs of each class, in alphabetical order, without hidden files and those of systems."""
-    classes = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not is_never_photo(path.name):
-            photographs = sorted(
-                file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not is_never_photo(file.name)
+def _split_folders(data: Path) -> Mapping[str, Path]:
+    """Return split → its folder; nothing if the photographs are not divided into splits yet."""
+    found: dict[str, Path] = {}
+    class_folders = []
+    for path in sorted(path for path in data.iterdir() if path.is_dir() and not is_never_photo(path.name)):
+        split = SPLIT_NAMES.get(path.name.casefold())
+        if split is None:
+            if _photos_in(path):
+                class_folders.append(path)
+        elif _photos_in(path):
+            raise DataError(
+                f"{path}: photographs directly in a folder that is named after a split; put them into folders of "
+                "their classes there, or rename this folder if it is a class"
             )
-            if photographs:
-                try:
-                    path.name.encode()
-                except UnicodeEncodeError:
-                    # Class names go into model files, tables and web pages. File names stay here, and may be any bytes.
-                    raise DataError(f"{path}: the name of this class is not UTF-8; rename the folder") from None
-                classes[path.name] = photographs
-    return classes
-
-
-def _select_split(folder: Path, paths: list[Path], name: str) -> list[Path]:
-    """Return the photographs of one class that belong to the split ``name``."""
-    if len(paths) < len(SPLITS):
+        elif split in found:
+            raise DataError(f"{path} and {found[split]}: both are the split {split}; keep one of them")
+        elif _photos_by_class(path):
+            found[split] = path
+    if found and "train" not in found:
+        first = next(iter(found.values()))
+        raise DataError(f"{first}: a split without a folder train beside it; add {data / 'train'}, or move it away")
+    if found and class_folders:
         raise DataError(
-            f"{folder}: {len(paths)} photographs cannot be split into training, validation and test; "
-            f"add photographs: {len(SPLITS)} are the minimum, and about thirty are a useful start"
+            f"{class_folders[0]}: photographs of a class beside {found['train']}; move this folder into it, or away"
         )
-    shuffled = sorted(paths, key=lambda path: hashlib.sha256(os.fsencode(path.name)).digest())
-    held_out = max(1, len(paths) // HELD_OUT_EVERY)
-    start, end = {"val": (0, held_out), "test": (held_out, 2 * held_out), "train": (2 * held_out, len(paths))}[name]
-    return sorted(shuffled[start:end])
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def _photos_by_class(folder: Path) -> dict[str, list[Path]]:
+    """Return the photographs of each class, in alphabetical order, without hidden files and those of systems.
+
+    The names of the classes are in Unicode's composed form. macOS writes umlauts in another form, which looks alike.
+    """
+    classes: dict[str, list[Path]] = {}
+    for path in folder.iterdir():
+        photographs = _photos_in(path) if path.is_dir() and not is_never_photo(path.name) else []
+        if photographs:
+            try:
+                path.name.encode()
+            except UnicodeEncodeError:
+                # Class names go into model files, tables and web pages. File names stay here, and may be any bytes.
+                raise DataError(f"{path}: the name of this class is not UTF-8; rename the folder") from None
+            classes.setdefault(unicodedata.normalize("NFC", path.name), []).extend(photographs)
+    lower: dict[str, str] = {}
+    for label in sorted(classes):
+        if (other := lower.setdefault(label.casefold(), label)) != label:
+            raise DataError(f"{folder}: the classes {other!r} and {label!r} differ only in case; join the two folders")
+    return {label: sorted(classes[label]) for label in sorted(classes)}
+
+
+def _photos_in(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not is_never_photo(file.name)]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from finetune.data.class_folders import is_class_folders, read_class_folders
 from finetune.data.oxford import find_oxford_folder, read_oxford
-from finetune.data.split import SPLITS, Split
+from finetune.data.split import SPLITS, DataError, Split
+from finetune.data.what_is_there import no_data_set_message
 
 __all__ = ["OXFORD", "SPLITS", "describe_dataset", "is_dataset", "read_split"]
 
@@ -24,9 +25,11 @@ def read_split(data: Path, name: str) -> Split:
     Raises:
         DataError: no data set there, damaged or contradictory files, or images missing.
     """
-    if find_oxford_folder(data) is None and data.is_dir() and is_class_folders(data):
+    if find_oxford_folder(data) is not None:
+        return read_oxford(data, name)
+    if data.is_dir() and is_class_folders(data):
         return read_class_folders(data, name)
-    return read_oxford(data, name)
+    raise DataError(no_data_set_message(data))
 
 
 def describe_dataset(data: Path) -> str:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from finetune.data.dataset import is_dataset
 from finetune.data.split import DataError
+from finetune.data.what_is_there import no_data_set_message
 from finetune.torchvision_import import Flowers102, models
 from runtime.files.digest import file_digest
 
@@ -35,19 +36,25 @@ WEIGHTS_ADDRESS: str = models.ResNet50_Weights.IMAGENET1K_V2.url
 FILES: dict[str, tuple[str, str]] = Flowers102._file_dict
 
 
-def ensure_dataset(data: Path, *, base_address: str = BASE_ADDRESS, report: Callable[[str], None] = print) -> None:
+def ensure_dataset(
+    data: Path, *, download: bool = True, base_address: str = BASE_ADDRESS, report: Callable[[str], None] = print
+) -> None:
     """Download Oxford 102 Flowers to ``data/flowers-102``, unless there is a data set at ``data``.
 
     Args:
         data: the folder of the data set.
+        download: whether a download is wanted. A folder that the user named may be mistyped, or hold other photographs.
         base_address: URL of the published files, up to the file name.
         report: receives a line before a download starts.
 
     Raises:
-        DataError: no network, or the received files are not the published ones.
+        DataError: no network, or the received files are not the published ones; or there is no data set and
+            ``download`` is false.
     """
     if is_dataset(data):
         return
+    if not download:
+        raise DataError(no_data_set_message(data))
     folder = data / "flowers-102"
     with _exclusive(folder):
         if is_dataset(data):

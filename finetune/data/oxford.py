@@ -16,7 +16,6 @@ from scipy.io import loadmat, whosmat
 
 from finetune.data.split import DataError, Split
 from finetune.torchvision_import import Flowers102
-from runtime.distribution import module_command
 
 SPLIT_VARIABLES = {"train": "trnid", "val": "valid", "test": "tstid"}
 """Name of a split, as in torchvision → name of its variable in Oxford's files."""
@@ -47,20 +46,15 @@ def read_oxford(data: Path, name: str) -> Split:
     """
     folder = find_oxford_folder(data)
     if folder is None:
-        raise DataError(
-            f"{data}: no Oxford 102 Flowers here (imagelabels.mat and a folder jpg), and no photographs in class-named "
-            f"folders; name the folder with --data, or download Oxford's data set with: {module_command('finetune')}"
-        )
+        raise DataError(f"{data}: no Oxford 102 Flowers here (imagelabels.mat and a folder jpg)")
     labels = _read_labels(folder / "imagelabels.mat")
     splits = _read_splits(folder, len(labels))
     ids = splits[name]
     official_size = len(ids)
     sample = folder / f"{name}-sample.txt"
     if sample.is_file():
-        listed = set(sample.read_text(encoding="utf-8", errors="replace").split())
+        listed = _read_sample(sample, {_image_name(number) for number in ids})
         ids = np.array([number for number in ids if _image_name(number) in listed], dtype=np.int64)
-        if not len(ids):
-            raise DataError(f"{sample}: lists no image of this split; remove it, or list image_XXXXX.jpg, one per line")
     present = {path.name for path in (folder / "jpg").iterdir()}
     missing = [_image_name(number) for number in ids if _image_name(number) not in present]
     if missing:
@@ -75,6 +69,21 @@ def read_oxford(data: Path, name: str) -> Split:
         CLASSES[: int(labels.max())],
         official_size,
     )
+
+
+def _read_sample(path: Path, names: set[str]) -> set[str]:
+    """Return the names of images that a sample list holds, each of them one of ``names``."""
+    listed: set[str] = set()
+    # Windows writes a byte order mark at the beginning, which utf-8-sig removes.
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+        for name in line.split():
+            if name not in names or name in listed:
+                problem = "twice" if name in listed else "which is no image of this split"
+                raise DataError(f"{path}: line {number} lists {name!r}, {problem}; correct or remove this line")
+            listed.add(name)
+    if not listed:
+        raise DataError(f"{path}: lists no image of this split; remove it, or list image_XXXXX.jpg, one per line")
+    return listed
 
 
 def _image_name(number: int) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from runtime.errors import FlowerError
-from runtime.photos.left_out import left_out_message
+from runtime.photos.left_out import is_never_photo, left_out_message
 from runtime.photos.listing import photos_below
 
 SHOWN = 3
@@ -33,4 +33,19 @@ def passed_over(data: Path, example: Path) -> list[str]:
         lines.append(f"{folders.total():,} photographs are not directly in a class folder and not used: {named}{more}")
     if left_out:
         lines.append(left_out_message(left_out))
+    if empty := _folders_without_photographs(data, depth):
+        more = f" and {len(empty) - SHOWN:,} more" if len(empty) > SHOWN else ""
+        lines.append(f"{len(empty):,} folders hold no photographs and are no classes: {', '.join(empty[:SHOWN])}{more}")
     return lines
+
+
+def _folders_without_photographs(data: Path, depth: int) -> list[str]:
+    """Return the folders at the place of class folders that are empty, or hold other files only."""
+    folders = data.glob("/".join("*" * (depth - 1)))
+    return sorted(
+        str(folder)
+        for folder in folders
+        if folder.is_dir()
+        and not any(is_never_photo(part) for part in folder.relative_to(data).parts)
+        and next(photos_below(str(folder)), None) is None
+    )

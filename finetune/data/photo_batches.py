@@ -22,7 +22,7 @@ def _photo_errors_as_data_errors() -> Iterator[None]:
     try:
         yield
     except PhotoError as error:
-        raise DataError(f"{error}; restore this file of the data set") from None
+        raise DataError(f"{error}; remove it from the data set, or restore it") from None
 
 
 def read_photo(path: Path, *, min_side: int | None = None) -> Image.Image:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import FlowerError
+from finetune.data.content_digest import content_digest
+from finetune.data.errors import DataError
+
+__all__ = ["SPLITS", "DataError", "Split", "join_splits"]
 
 SPLITS = ("train", "val", "test")
-
-
-class DataError(FlowerError):
-    """A data set that is missing, incomplete or contradictory."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,7 @@ class Split:
         """
         total = hashlib.sha256()
         for path in self.paths:
-            try:
-                total.update(hashlib.sha256(path.read_bytes()).digest())
-            except OSError as error:
-                raise DataError(
-                    f"{path}: cannot be read ({error.strerror}); restore this file of the data set"
-                ) from None
+            total.update(bytes.fromhex(content_digest(path)))
         return total.hexdigest()
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from finetune.data.class_table import class_table
 from finetune.data.dataset import OXFORD, describe_dataset, read_split
 from finetune.data.download import ensure_dataset, ensure_weights
 from finetune.data.passed_over import passed_over
+from finetune.data.photo_check import check_photographs
 from finetune.data.split import Split, join_splits
 from finetune.network.checkpoint import load_checkpoint
 from finetune.network.photo_network import PhotoNetwork
@@ -62,6 +64,7 @@ class TrainingResult:
 def train(
     data: str | os.PathLike[str],
     *,
+    download: bool = False,
     weights: str | os.PathLike[str] | None = None,
     recipe: str | Recipe = "default",
     output: str | os.PathLike[str] = DEFAULT_OUTPUT,
@@ -85,8 +88,8 @@ def train(
     file is written atomically. On a CPU, the same arguments and versions give the same weights, bit for bit.
 
     Args:
-        data: folder of Oxford 102 Flowers, which is downloaded if it is missing, or of photographs in class-named
-            folders.
+        data: folder of Oxford 102 Flowers, or of photographs in class-named folders.
+        download: download Oxford 102 Flowers if there is no data set at ``data``.
         weights: file of a ResNet-50's weights, see `finetune.network.pretrained`; None downloads torchvision's.
         recipe: a name in `RECIPES`, or a `Recipe`.
         output: folder for the results.
@@ -143,14 +146,18 @@ def train(
         check_same_options(settings, output)
     if weights is not None and not Path(weights).is_file():
         raise FlowerError(f"{weights}: no such weights file; without --weights, torchvision's are downloaded")
-    ensure_dataset(data, report=report)
+    ensure_dataset(data, download=download, report=report_once)
     train_split, val_split = _read_splits(data, splits, limit)
     processes.check_batch_size(recipe, len(train_split))
     descriptions = [split.describe() for split in (train_split, val_split) if split is not None]
     report_once(f"data     {', '.join(descriptions)}, {len(train_split.classes)} classes")
+    for line in class_table(train_split, val_split):
+        report_once(f"classes  {line}")
     if describe_dataset(data) != OXFORD:
         for line in passed_over(data, train_split.paths[0]):
             report_once(f"data     {line}")
+    if processes.is_main:
+        check_photographs([split for split in (train_split, val_split) if split is not None])
 
     weights = Path(weights) if weights is not None else ensure_weights()
     report_once(f"weights  {weights.name}")

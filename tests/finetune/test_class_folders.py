@@ -1,12 +1,17 @@
 """Photographs in class-named folders as a data set."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from finetune.data.class_table import class_table
 from finetune.data.dataset import is_dataset, read_split
+from finetune.data.hash_split import _places_by_split
 from finetune.data.passed_over import passed_over
 from finetune.data.split import DataError, join_splits
 from tests.samples.drawn_flowers import draw_flower
@@ -31,15 +36,12 @@ def test_split_of_folders_is_reproducible(tmp_path: Path) -> None:
         (data / other).write_bytes((data / "tulip" / "0.jpg").read_bytes())
     assert is_dataset(data)
     splits = {name: read_split(data, name) for name in ("train", "val", "test")}
-    assert {name: len(split) for name, split in splits.items()} == {"train": 17, "val": 3, "test": 3}
+    assert {name: len(split) for name, split in splits.items()} == {"train": 15, "val": 4, "test": 4}
     assert splits["train"].classes == ("aster", "tulip")
     for split in splits.values():
         assert [path.parent.name for path in split.paths] == [split.classes[label] for label in split.labels]
     paths = [path for split in splits.values() for path in split.paths]
     assert len(set(paths)) == 23
-    draw_flower(0, np.random.default_rng(1), 72).save(data / "tulip" / "new.jpg")
-    train_with_new_photo = set(read_split(data, "train").paths)
-    assert len(train_with_new_photo & set(splits["train"].paths)) >= 15
 
 
 def test_each_split_may_have_a_folder(tmp_path: Path) -> None:
@@ -64,13 +66,13 @@ def test_photographs_may_have_names_that_are_not_utf8_and_classes_not(tmp_path: 
 
 
 def test_data_that_cannot_be_split_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="2 photographs cannot be split"):
+    with pytest.raises(DataError, match="2 different photographs cannot be split"):
         read_split(draw_folders(tmp_path / "few", {"tulip": 2, "aster": 9}), "train")
     with pytest.raises(DataError, match="only one class"):
         read_split(draw_folders(tmp_path / "one", {"tulip": 9}), "train")
     (tmp_path / "empty").mkdir()
     assert not is_dataset(tmp_path / "empty")
-    with pytest.raises(DataError, match="class-named folders"):
+    with pytest.raises(DataError, match="no data set, but no photographs"):
         read_split(tmp_path / "empty", "train")
 
 
@@ -91,3 +93,66 @@ def test_photographs_that_are_in_no_class_are_counted(tmp_path: Path) -> None:
     assert nested.startswith("3 photographs are not directly in a class folder")
     assert f"{data / 'tulip' / 'old'} (2), {data} (1)" in nested
     assert "1 .nef" in other
+
+
+def test_adding_or_renaming_photographs_moves_no_other_one(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {"tulip": 40, "aster": 40})
+    before = {path: name for name in ("train", "val", "test") for path in read_split(data, name).paths}
+    random = np.random.default_rng(1)
+    for number in range(15):
+        draw_flower(0, random, 72).save(data / "tulip" / f"new-{number}.jpg")
+    (data / "tulip" / "0.jpg").unlink()
+    (data / "tulip" / "1.jpg").rename(data / "tulip" / "another name.jpg")
+    shutil.copy(data / "aster" / "3.jpg", data / "aster" / "copy of 3.jpg")
+    after = {path: name for name in ("train", "val", "test") for path in read_split(data, name).paths}
+    assert {path: after[path] for path in before if path in after} == {
+        path: name for path, name in before.items() if path in after
+    }
+    assert after[data / "tulip" / "another name.jpg"] == before[data / "tulip" / "1.jpg"]
+    assert after[data / "aster" / "copy of 3.jpg"] == after[data / "aster" / "3.jpg"]
+    assert {list(after.values()).count(name) for name in ("val", "test")} <= set(range(4, 25))
+
+
+@given(st.sets(st.floats(0, 1, exclude_max=True), min_size=3, max_size=40))
+def test_each_split_of_a_class_has_a_photograph(places: set[float]) -> None:
+    splits = _places_by_split(places)
+    assert set(splits) == {"train", "val", "test"}
+    assert all(splits.values())
+    assert sorted(place for split in splits.values() for place in split) == sorted(places)
+
+
+def test_names_of_split_folders_are_understood_or_refused(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {f"{split}/{label}": 3 for split in ("Train", "valid", "TEST") for label in "ab"})
+    assert [len(read_split(data, name)) for name in ("train", "val", "test")] == [6, 6, 6]
+    draw_folders(data, {"c": 1})
+    with pytest.raises(DataError, match="photographs of a class beside"):
+        read_split(data, "train")
+    shutil.rmtree(data / "c")
+    draw_folders(data, {"val/a": 1})
+    with pytest.raises(DataError, match="both are the split val"):
+        read_split(data, "train")
+    with pytest.raises(DataError, match="a split without a folder train"):
+        read_split(draw_folders(tmp_path / "other", {"val/a": 1, "a": 3, "b": 3}), "val")
+    with pytest.raises(DataError, match="named after a split"):
+        read_split(draw_folders(tmp_path / "third", {"val": 3, "a": 3, "b": 3}), "val")
+
+
+def test_two_forms_of_an_umlaut_are_one_class(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {"G\u00e4nsebl\u00fcmchen": 3, "Ga\u0308nseblu\u0308mchen": 3, "Rose": 3})
+    train = read_split(data, "train")
+    assert train.classes == ("G\u00e4nsebl\u00fcmchen", "Rose")
+    draw_folders(data, {"rose": 3})
+    with pytest.raises(DataError, match="differ only in case"):
+        read_split(data, "train")
+
+
+def test_table_of_classes(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {"tulip": 30, "aster": 3})
+    (data / "lily").mkdir()
+    train, val = read_split(data, "train"), read_split(data, "val")
+    summary, aster, tulip, few = class_table(train, val)
+    assert summary.startswith("2 classes of 1 to ")
+    assert aster.split() == ["aster", "1,", "1", "for", "validation"]
+    assert tulip.split()[0] == "tulip"
+    assert few == "fewer than 10 training photographs: aster; add photographs"
+    assert passed_over(data, train.paths[0]) == [f"1 folders hold no photographs and are no classes: {data / 'lily'}"]

@@ -53,6 +53,14 @@ def test_missing_images_are_an_error_unless_a_sample_is_declared(copy: Path) -> 
     (copy / "test-sample.txt").write_text("".join(f"{path.name}\n" for path in test.paths[:4]))
     sample = read_split(copy, "test")
     assert sample.paths == test.paths[:4]
+    # Windows adds a byte order mark.
+    lines = [path.name for path in test.paths[:4]]
+    (copy / "test-sample.txt").write_text("\n".join(lines), encoding="utf-8-sig")
+    assert read_split(copy, "test").paths == test.paths[:4]
+    for wrong, words in (("image_99999.jpg", "line 5 lists 'image_99999.jpg', which is no image"), (lines[0], "twice")):
+        (copy / "test-sample.txt").write_text("\n".join([*lines, wrong]))
+        with pytest.raises(DataError, match=words):
+            read_split(copy, "test")
     assert sample.describe() == "test (4 of 12 images)"
 
 
@@ -89,7 +97,7 @@ def test_part_of_a_split_covers_its_classes(dataset: Path) -> None:
             "both the train and the val",
         ),
         (lambda f: savemat(f / "setid.mat", {"trnid": [[1, 1]], "valid": [[2]], "tstid": [[3]]}), "twice"),
-        (lambda f: (f / "test-sample.txt").write_text("nothing.jpg"), "lists no image"),
+        (lambda f: (f / "test-sample.txt").write_text("nothing.jpg"), "no image of this split"),
     ],
     ids=range(14),
 )

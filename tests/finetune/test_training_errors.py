@@ -115,17 +115,21 @@ def test_infinite_gradient_does_not_change_the_weights(
     assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
 
 
-def test_photograph_that_is_damaged_during_training_is_named(
+def test_all_damaged_photographs_are_named_before_training(
     options: list[str], dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(dataset, tmp_path / "data")
     damaged = read_split(tmp_path / "data", "train").paths[7]
     damaged.write_bytes(damaged.read_bytes()[:500])
+    other = read_split(tmp_path / "data", "val").paths[3]
+    other.write_text("no photograph")
     options += ["--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"), "--head", "random"]
     assert main([*options, "--workers", "1"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"finetune: {damaged}: ")
-    assert "Traceback" not in error
+    assert error.startswith("finetune: 2 of 36 photographs cannot be read: ")
+    assert str(damaged) in error
+    assert str(other) in error
+    assert len(error.splitlines()) == 1
 
 
 def test_missing_data_set_without_network_is_one_line(
@@ -135,10 +139,37 @@ def test_missing_data_set_without_network_is_one_line(
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr("urllib.request.urlopen", no_network)
-    assert main(["--data", str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+    assert main(["--data", str(tmp_path), "--download", "--output", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert "cannot be downloaded (no route to host)" in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([], "no photographs"),
+        (["a.jpg", "b.jpg"], "2 photographs directly in it"),
+        (["all/tulip/a.jpg", "all/aster/b.jpg"], "2 photographs two folders deep"),
+        (["tulip/a.nef", "aster/b.nef"], "2 .nef"),
+        (["jpg/image_00001.jpg"], "imagelabels.mat is missing"),
+    ],
+)
+def test_folder_without_a_data_set_is_described_and_nothing_is_downloaded(
+    files: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("a download"))
+    data = tmp_path / "data"
+    for name in ("", *files):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).touch() if name else data.mkdir(exist_ok=True)
+    assert main(["--data", str(data), "--output", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1
+    assert main(["--data", str(data / "mistyped"), "--output", str(tmp_path / "out")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+    assert sorted(path for path in data.rglob("*") if path.is_file()) == sorted(data / name for name in files)
 
 
 def test_batch_that_cannot_be_divided_over_processes_is_rejected(
