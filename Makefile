@@ -11,6 +11,7 @@ DEMO := .venv/demo
 DEV := .venv/dev
 OLDEST := .venv/oldest
 JAVASCRIPT := tests/export/web/javascript
+PHONE_JAVASCRIPT := tests/export/mobile/javascript
 DATA ?= data
 OUTPUT ?= runs/pipeline
 # A few epochs on small crops, which take minutes. The model inside was made by the default recipe instead.
@@ -54,7 +55,7 @@ pipeline: $(DEV)/.ready
 	  $(if $(wildcard $(OUTPUT)/last.pt),--resume)
 	$(DEV)/bin/python -m export --checkpoint $(OUTPUT)/best.pt --data $(DATA) --quantize int8
 	$(DEV)/bin/python -m benchmarks --checkpoint $(OUTPUT)/best.pt --data $(DATA) --rounds 50 --report $(OUTPUT)/report \
-	  --models $(OUTPUT)/flowers-resnet50-fp32.onnx $(OUTPUT)/flowers-resnet50-int8.onnx
+	  --models $(OUTPUT)/*-resnet50-fp32.onnx $(OUTPUT)/*-resnet50-int8.onnx
 
 # The bare install, as on a device. scikit-learn is installed without its dependencies, only for a photograph inside it.
 $(DEMO)/.ready: pyproject.toml setup.py constraints.txt $(shell find runtime flower_edge -type f -not -name '*.pyc')
@@ -65,11 +66,12 @@ $(DEMO)/.ready: pyproject.toml setup.py constraints.txt $(shell find runtime flo
 	@touch $@
 
 # Without npm, the tests of the page's JavaScript are skipped.
-$(DEV)/.ready: pyproject.toml setup.py constraints.txt $(JAVASCRIPT)/package-lock.json
+$(DEV)/.ready: pyproject.toml setup.py constraints.txt $(JAVASCRIPT)/package-lock.json $(PHONE_JAVASCRIPT)/package-lock.json
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/python $(PIP) --editable '.[dev]'
 	if command -v npm >/dev/null; then npm ci --ignore-scripts --silent --prefix $(JAVASCRIPT) || echo "npm failed: the tests of the page are skipped"; fi
+	if command -v npm >/dev/null; then npm ci --ignore-scripts --silent --prefix $(PHONE_JAVASCRIPT) || echo "npm failed: the test with onnxruntime-node is skipped"; fi
 	@touch $@
 
 # onnx writes the tests' model files; it is no dependency of the runtime.
@@ -80,4 +82,4 @@ $(OLDEST)/.ready: tests/runtime/oldest.txt
 	@touch $@
 
 clean:
-	rm -rf .venv $(JAVASCRIPT)/node_modules build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(JAVASCRIPT)/node_modules $(PHONE_JAVASCRIPT)/node_modules build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

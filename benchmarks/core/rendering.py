@@ -1,6 +1,7 @@
 """Reports as text: Markdown and HTML from figures, by the templates of this package."""
 
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,16 @@ def _environment(form: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["cell"] = cell
     environment.globals.update(
         share=share, points=points, ratio=ratio, ms="{:.1f}".format, processor=processor, versions=versions
     )
     return environment
+
+
+def cell(text: str | None) -> str:
+    """Return a name, for example of a class, for a cell of a Markdown table: as text on one line, without markup."""
+    return re.sub(r"([\\|`*_<>\[\]#&])", r"\\\1", " ".join((text or "").split()))
 
 
 def processor(machine: Mapping[str, Any]) -> str:

@@ -44,6 +44,12 @@ PYTORCH = "PyTorch FP32"
 THROUGHPUT_BATCH = 16
 
 
+def _exported(precision: str) -> Path:
+    """The model file of the default training run. Its name begins with that of its data set."""
+    found = list(EXPORTED.glob(f"*-resnet50-{precision}.onnx"))
+    return found[0] if len(found) == 1 else EXPORTED / f"flowers-resnet50-{precision}.onnx"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this suite."""
     parser.add_argument(
@@ -53,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--models",
         type=Path,
         nargs="+",
-        default=[EXPORTED / f"flowers-resnet50-{precision}.onnx" for precision in ("fp32", "int8")],
+        default=[_exported(precision) for precision in ("fp32", "int8")],
         metavar="FILE",
         help="model files; the first is the reference for speed (default: FP32 and INT8 in runs/flowers)",
     )

@@ -48,7 +48,8 @@ def results_table(exported: "Sequence[ExportedModel]") -> str:
 
 
 def bundle_table(bundle: "MobileBundle") -> str:
-    """Return the files of a bundle with their sizes, and the path of its folder."""
+    """Return the files of a bundle with their sizes, and what to do with them."""
     width = max(len(name) for name in bundle.sizes)
     rows = [f"{name:<{width}}  {size / 1e6:>7.3f} MB" for name, size in bundle.sizes.items()]
-    return "\n".join([*rows, f"{bundle.folder}"])
+    readme = bundle.folder / "README.md"
+    return "\n".join([*rows, f"{bundle.folder}: complete; put flowers.ort into the app, with the code in {readme}"])

@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
-
 CONFIG = "required_operators_and_types.config"
 
 
@@ -24,6 +22,9 @@ def to_ort(models: Mapping[str, bytes]) -> dict[str, bytes]:
     Returns:
         ``NAME.ort`` → bytes for each model, and `CONFIG` → the operators and types that all models together need.
     """
+    # Imported here, because onnxruntime.tools imports torch where it is installed. The conversion does not need it.
+    from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
+
     with tempfile.TemporaryDirectory() as folder:
         for name, content in models.items():
             Path(folder, f"{name}.onnx").write_bytes(content)

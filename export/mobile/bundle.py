@@ -119,7 +119,7 @@ def _convert_models(path: Path, info: ModelInfo, any_size: dict[str, bool]) -> d
 
 
 def _check_line(check: BundleComparison, split: Split | None) -> str:
-    pictures = split.describe() if split else f"{check.images} {UNCHECKED}"
+    pictures = split.describe() if split else f"{check.images} drawn pictures"
     parts = [f"same top-1 as flower-infer on {check.agreement:.2%} of {pictures}"]
     if check.top1 is not None:
         parts.append(f"top-1 {check.top1:.2%}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.files.output_files import PREFIX, write_together
+from export.files.output_files import model_file_name, write_together
 from export.stages.finish import FinishedModel
 from export.verification.comparison import Comparison
 from runtime.inference.model_file import ModelInfo
@@ -27,7 +27,7 @@ class ExportedModel:
 
 def write(finished: Sequence[FinishedModel], output: Path) -> list[ExportedModel]:
     """Write all files into the folder ``output``, or none if the disk is full."""
-    names = {model.name: f"{PREFIX}{model.info.architecture}-{model.name}.onnx" for model in finished}
+    names = {model.name: model_file_name(model.info, model.name) for model in finished}
     write_together(output, {names[model.name]: model.content for model in finished})
     return [
         ExportedModel(output / names[model.name], model.info, len(model.content), model.comparison, model.measured_on)

@@ -1,12 +1,12 @@
 """Checking a finished model file: digest, metadata, calibration photographs and accuracy."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from export.files.manifest import NAME, read_manifest
-from export.files.output_files import PREFIX
 from export.verification.comparison import Comparison
 from export.verification.evaluation import named_figures, run_split, summary
 from finetune.data.dataset import SPLITS, is_dataset, read_split
@@ -18,6 +18,8 @@ from runtime.inference.session import Session
 
 TOLERANCE = 0.5
 """Points by which a measured figure may differ from the recorded one, because INT8 kernels round differently."""
+VARIANT = re.compile(r"-(fp16|int8|int8-tensorrt)(?=\.onnx$)")
+"""The variant in the name of a model file (`export.files.output_files.model_file_name`)."""
 FIGURES = {"top1": "top-1", "top5": "top-5", "mean_per_class": "mean per class"}
 NAMED_FIGURES = {"named": "named", "named_right": "right if named"}
 FP32_FIGURES = {"fp32_top1": "FP32 top-1", "agreement_with_fp32": "same top-1 as FP32"}
@@ -141,8 +143,9 @@ def _compare_figures(split: Split, recorded: Mapping[str, Any], measured: Mappin
 
 def _open_fp32_file(session: Session) -> dict[str, Session]:
     """The FP32 file of the same export, under the key ``fp32``, if it is in the same folder."""
-    path, info = session.path.with_name(f"{PREFIX}{session.info.architecture}-fp32.onnx"), session.info
-    if info.precision == "fp32" or not path.is_file():
+    info = session.info
+    path = session.path.with_name(VARIANT.sub("-fp32", session.path.name))
+    if path == session.path or not path.is_file():
         return {}
     try:
         fp32 = Session(path, device="cpu")

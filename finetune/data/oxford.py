@@ -12,16 +12,28 @@ import math
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat, whosmat
 
 from finetune.data.split import DataError, Split
-from finetune.torchvision_import import Flowers102
 
 SPLIT_VARIABLES = {"train": "trnid", "val": "valid", "test": "tstid"}
 """Name of a split, as in torchvision → name of its variable in Oxford's files."""
 
-CLASSES = tuple(name.rstrip("?") for name in Flowers102.classes)
-"""The 102 species in the order of the labels, from torchvision's list."""
+_NAMES = """
+pink primrose, hard-leaved pocket orchid, canterbury bells, sweet pea, english marigold, tiger lily, moon orchid, bird
+of paradise, monkshood, globe thistle, snapdragon, colt's foot, king protea, spear thistle, yellow iris, globe-flower,
+purple coneflower, peruvian lily, balloon flower, giant white arum lily, fire lily, pincushion flower, fritillary, red
+ginger, grape hyacinth, corn poppy, prince of wales feathers, stemless gentian, artichoke, sweet william, carnation,
+garden phlox, love in the mist, mexican aster, alpine sea holly, ruby-lipped cattleya, cape flower, great masterwort,
+siam tulip, lenten rose, barbeton daisy, daffodil, sword lily, poinsettia, bolero deep blue, wallflower, marigold,
+buttercup, oxeye daisy, common dandelion, petunia, wild pansy, primula, sunflower, pelargonium, bishop of llandaff,
+gaura, geranium, orange dahlia, pink-yellow dahlia, cautleya spicata, japanese anemone, black-eyed susan, silverbush,
+californian poppy, osteospermum, spring crocus, bearded iris, windflower, tree poppy, gazania, azalea, water lily,
+rose, thorn apple, morning glory, passion flower, lotus, toad lily, anthurium, frangipani, clematis, hibiscus,
+columbine, desert-rose, tree mallow, magnolia, cyclamen, watercress, canna lily, hippeastrum, bee balm, ball moss,
+foxglove, bougainvillea, camellia, mallow, mexican petunia, bromelia, blanket flower, trumpet creeper, blackberry lily
+"""
+CLASSES = tuple(" ".join(_NAMES.split()).split(", "))
+"""The 102 species in the order of the labels. They are those of torchvision's list, which gives one a question mark."""
 
 MAX_MAT_BYTES = 64 * 1024
 """The official files have 502 and 14,989 bytes; a much larger file is a different one."""
@@ -134,6 +146,11 @@ def _read_integers(path: Path, variable: str) -> np.ndarray:
 
     A file with exactly one variable is accepted with any name of that variable.
     """
+    try:
+        # Imported here, because a check of a bundle on photographs in class folders needs no scipy.
+        from scipy.io import loadmat, whosmat
+    except ModuleNotFoundError:
+        raise DataError(f"{path}: is read with scipy, which is not installed; run: pip install scipy") from None
     try:
         if not path.is_file():
             raise DataError(f"{path}: missing; download the data set again")

@@ -8,7 +8,7 @@ import torch
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from finetune.network.photo_network import PhotoNetwork, parameter_groups
-from finetune.network.tensor_files import CheckpointError, load_untrusted, save_tensors
+from finetune.network.tensor_files import CheckpointError, load_untrusted, save_tensors, unusable_tensor
 from finetune.run.output_folder import LAST_STATE
 from finetune.run.training_run import TrainingRun
 
@@ -142,6 +142,9 @@ def load_state(run: TrainingRun, state: TrainingState) -> TrainingState:
         state.network.load_state_dict(content["network"])
         state.averaged.load_state_dict(content["averaged"])
         state.optimizer.load_state_dict(content["optimizer"])
+        for part in (state.network, state.averaged_network()):
+            if unusable_tensor(part.state_dict()) is not None:
+                raise damaged
         state.epoch, state.history = int(content["epoch"]), [dict(record) for record in content["history"]]
         has_base_rates = all("base_lr" in group for group in state.optimizer.param_groups)
         has_numbers = all(isinstance(record.get("val_top1", -1.0), float) for record in state.history)

@@ -15,6 +15,7 @@ from finetune.data.photo_batches import photo_batches
 from finetune.data.split import Split
 from finetune.network.photo_network import FEATURES, PhotoNetwork
 from finetune.network.stages import HEAD
+from finetune.network.tensor_files import WeightsError
 from runtime.photos.preprocessing import Preprocessing
 
 BATCH = 64
@@ -37,6 +38,9 @@ def fit_head(
 
     Returns:
         The cross-entropy of the fitted head.
+
+    Raises:
+        WeightsError: the network computes features that are not finite.
     """
     network.eval()
     device = network.std.device
@@ -51,6 +55,10 @@ def fit_head(
                     features[row, done : done + len(pixels)] = network.run_stages(batch, 0, HEAD)
             done += len(pixels)
             bar.update(len(pixels))
+    if not bool(torch.isfinite(features).all()):
+        raise WeightsError(
+            "with these weights the features of the photographs overflow; use other --weights, or --precision fp32"
+        )
     features = features.reshape(-1, FEATURES)
     labels = torch.from_numpy(np.tile(split.labels, 2)).to(device)
 

@@ -9,20 +9,27 @@ from typing import NoReturn
 from runtime.distribution import PACKAGE_PREFIX
 from runtime.errors import FlowerError, debugging
 
-EXTRAS = {"finetune": "train", "export": "export", "benchmarks": "bench"}
-"""Package → the extra that installs its dependencies."""
+EXTRAS = {
+    "finetune": "train",
+    "export": "export",
+    **dict.fromkeys(("export mobile", "export web", "export serve", "export check", "export metadata"), "bundle"),
+    "benchmarks": "bench",
+}
+"""Package, or package and subcommand → the extra that installs its dependencies."""
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
-def missing_package_message(package: str, error: ModuleNotFoundError) -> str:
+def missing_package_message(package: str, error: ModuleNotFoundError, first_argument: str = "") -> str:
     """Return the message for a user who starts ``package`` without its dependencies.
 
     Args:
         package: ``finetune``, ``export`` or ``benchmarks``.
         error: the exception that Python raised.
+        first_argument: of the command line, which may be a subcommand.
     """
+    extra = EXTRAS.get(f"{package} {first_argument}", EXTRAS[package])
     distribution = "flower-edge" if PACKAGE_PREFIX else "."
-    return f"{package}: {error.name} is not installed; run: pip install '{distribution}[{EXTRAS[package]}]'"
+    return f"{package}: {error.name} is not installed; run: pip install '{distribution}[{extra}]'"
 
 
 def run_package(package: str) -> NoReturn:
@@ -34,7 +41,7 @@ def run_package(package: str) -> NoReturn:
     try:
         sys.exit(import_module(f"{package}.command_line").main())
     except ModuleNotFoundError as error:
-        sys.exit(missing_package_message(package.rpartition(".")[2], error))
+        sys.exit(missing_package_message(package.rpartition(".")[2], error, *sys.argv[1:2]))
     except KeyboardInterrupt:  # Ctrl-C during imports, which take seconds
         sys.exit(EXIT_INTERRUPTED)
 

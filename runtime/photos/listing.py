@@ -11,7 +11,7 @@ from runtime.errors import FlowerError, PhotoError
 from runtime.photos.formats import SUFFIXES
 from runtime.photos.left_out import OTHER_PICTURES, is_never_photo, is_system_name
 from runtime.photos.open_photo import Photo
-from runtime.photos.reading import unreadable
+from runtime.photos.reading import SHOWN, is_address, unreadable
 
 
 def list_photos(
@@ -33,10 +33,10 @@ def list_photos(
             yield "-", _standard_input()
         elif not argument:
             yield "", PhotoError("a photo's name is empty; check whether a shell variable is not set")
-        elif argument.startswith(("http://", "https://")):
+        elif is_address(argument):
             yield (
                 argument,
-                PhotoError(f"{argument}: addresses are not downloaded; use: curl -s ADDRESS | flower-infer -"),
+                PhotoError(f"{argument[:SHOWN]}: addresses are not downloaded; use: curl -s ADDRESS | flower-infer -"),
             )
         elif glob.has_magic(argument) and not os.path.lexists(argument):
             yield from _or_error(_matching(argument, left_out), argument, "no file matches this pattern")

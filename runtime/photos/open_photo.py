@@ -152,11 +152,7 @@ def _identify(content: bytes, name: str) -> Image.Image:
         return Image.open(io.BytesIO(content), formats=[each for each in FORMATS if each != HEIC.pillow_name])
     except UnidentifiedImageError:
         kind = _format_by_signature(content)
-        reason = (
-            f"a {kind} that is damaged or of a rare kind; save it as JPEG"
-            if kind
-            else f"not a photo; use {format_names()}"
-        )
+        reason = f"damaged, or a rare kind of {kind}; save it as JPEG" if kind else f"not a photo; use {format_names()}"
         raise DamagedPhotoError(f"{name}: {reason}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise decompression_bomb_error(name) from None

@@ -12,7 +12,7 @@ from runtime.errors import PhotoError
 
 BITS, PHOTOMETRIC, PLANES, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 284, 320, 338, 339
 """TIFF's tags BitsPerSample, PhotometricInterpretation, PlanarConfiguration, ColorMap, ExtraSamples, SampleFormat."""
-MIN_IS_WHITE, SEPARATE_PLANES, SIGNED, FLOATING = 0, 2, 2, 3
+MIN_IS_WHITE, SEPARATE_PLANES, SIGNED = 0, 2, 2
 """TIFF's values of these tags."""
 
 

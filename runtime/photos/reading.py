@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +12,10 @@ from runtime.photos.limits import MAX_BYTES
 
 PIECE_BYTES = 1024**2
 """Most bytes that are asked for at once from a file object, whose size is not known."""
+ADDRESS = re.compile(r"(https?|ftp|file)://|data:image/", re.IGNORECASE)
+"""How an address begins."""
+SHOWN = 80
+"""Most characters of an address in a message. One that holds the photo itself is long."""
 FAULTS_OF_NAMES = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO}
 )
@@ -32,8 +37,10 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
     name, advice = "the photo", ""
     if isinstance(photo, str | os.PathLike):
         name = os.fsdecode(photo)
-        if name.startswith(("http://", "https://")):
-            raise PhotoError(f"{name}: addresses are not downloaded; download the photo and give its path or bytes")
+        if is_address(name):
+            raise PhotoError(
+                f"{name[:SHOWN]}: addresses are not downloaded; download the photo and give its path or bytes"
+            )
         content = _read_path(Path(photo))
     elif isinstance(photo, bytes | bytearray | memoryview):
         content = bytes(photo)
@@ -50,6 +57,11 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
     if len(content) > MAX_BYTES:
         raise PhotoError(f"{name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
     return content, name
+
+
+def is_address(name: str) -> bool:
+    """Return whether ``name`` is no file but an address of the web."""
+    return ADDRESS.match(name) is not None and not os.path.lexists(name)
 
 
 def unreadable(name: str, error: OSError | ValueError | ImportError) -> PhotoError:

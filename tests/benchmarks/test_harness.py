@@ -44,6 +44,11 @@ def test_committed_reports_match_their_templates(name: str) -> None:
         assert (folder / file).read_text(encoding="utf-8") == expected
 
 
+def test_names_of_classes_are_no_markup() -> None:
+    assert rendering.cell("a|b <b>`x`\n_y_") == r"a\|b \<b\>\`x\` \_y\_"
+    assert rendering.cell(None) == ""
+
+
 def test_committed_commands_are_understood() -> None:
     for path in (ROOT / "benchmarks" / "report").glob("*.json"):
         for command in re.findall(r'"command": "python -m benchmarks(.*)"', path.read_text(encoding="utf-8")):

@@ -1,5 +1,6 @@
 """The command line of ``python -m export``: each subcommand has its own options only."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,12 @@ import pytest
 
 import export
 from export.command_line import PROGRAM, main
-from runtime.command_line.program import EXIT_USAGE
+from export.web.onnxruntime_web import FILES
+from runtime.command_line.program import EXIT_USAGE, missing_package_message
+from tests.samples.tiny_model import INFO, save_tiny_model
+
+ROOT = Path(__file__).parents[2]
+WITHOUT = ("torch", "torchvision", "scipy", "matplotlib", "filelock", "onnxscript", "accelerate", "jinja2")
 
 
 @pytest.mark.parametrize(
@@ -39,13 +45,50 @@ def test_every_subcommand_has_help_with_examples(subcommand: str, capsys: pytest
     assert f"\n  python -m export {subcommand} " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("subcommand", ["serve", "metadata"])
-def test_subcommand_does_not_import_torch(subcommand: str) -> None:
+@pytest.mark.parametrize("subcommand", PROGRAM.subcommands)
+def test_subcommand_of_a_finished_file_does_not_import_torch(subcommand: str) -> None:
     code = (
         "import sys; from export.command_line import PROGRAM;"
         f"PROGRAM.subcommands[{subcommand!r}].load(); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_bundles_and_checks_run_with_the_packages_of_the_extra_bundle(tmp_path: Path, photo: Path) -> None:
+    """What the extras `train` and `export` install besides is made impossible to import."""
+    classes = tuple(sorted(INFO.classes))
+    model = save_tiny_model(tmp_path / "tiny.onnx", with_familiarity=True, classes=classes)
+    for split in ("train", "val", "test"):
+        for label in classes:
+            (tmp_path / "data" / split / label).mkdir(parents=True)
+            shutil.copy(photo, tmp_path / "data" / split / label)
+    data = ["--data", str(tmp_path / "data")]
+    commands = [
+        ["mobile", "--model", str(model), "--output", str(tmp_path / "app"), *data],
+        ["web", "--model", str(model), "--output", str(tmp_path / "site")],
+        ["metadata", str(model), "--threshold", "0.5", "--output", str(tmp_path / "changed")],
+        ["check", str(tmp_path / "changed" / model.name), *data],
+    ]
+    code = f"""
+import sys
+for name in {WITHOUT}:
+    sys.modules[name] = None  # its import raises ModuleNotFoundError
+from export.command_line import main
+from export.web import bundle
+bundle.find_archive = lambda archive: None
+bundle.read_archive = lambda path: {{name: b"" for name in {FILES}}}
+print([main(arguments) for arguments in {commands}])
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    # The check fails, because a tiny model records no accuracy.
+    assert result.stdout.splitlines()[-1:] == ["[0, 0, 0, 1]"], result.stderr
+    assert {"app", "site", "changed"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_missing_package_is_named_with_the_extra_of_the_subcommand() -> None:
+    error = ModuleNotFoundError(name="onnx")
+    assert missing_package_message("export", error, "web").endswith("pip install '.[bundle]'")
+    assert missing_package_message("export", error, "--data").endswith("pip install '.[export]'")
 
 
 def test_python_interface_has_every_name_that_it_lists() -> None:

@@ -4,13 +4,15 @@ import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from export.files.manifest import NAME, read_manifest
-from export.files.output_files import write_together
+from export.files.output_files import model_file_name, write_together
 from runtime.files.atomic import atomic_file, atomic_folder, remove_leftovers
+from tests.samples.tiny_model import INFO
 
 OLD = {"flowers-a.onnx": b"old a", "flowers-b.onnx": b"old b", "flowers-c.ort": b"old c"}
 NEW = {name: content.replace(b"old", b"new") for name, content in OLD.items()}
@@ -18,6 +20,24 @@ NEW = {name: content.replace(b"old", b"new") for name, content in OLD.items()}
 
 def contents_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [
+        ("Oxford 102 Flowers", "flowers-resnet50-int8.onnx"),
+        ("my-plants", "my-plants-resnet50-int8.onnx"),
+        ("Gärten & Höfe 2026", "Garten-Hofe-2026-resnet50-int8.onnx"),
+        ("../.. /x", "x-resnet50-int8.onnx"),
+        ("植物", "flowers-resnet50-int8.onnx"),
+        ("x" * 99, f"{'x' * 40}-resnet50-int8.onnx"),
+        (None, "flowers-resnet50-int8.onnx"),
+    ],
+)
+def test_files_are_named_after_their_data_set(dataset: object, name: str) -> None:
+    info = replace(INFO, architecture="resnet50", training={"provenance": {"dataset": dataset}})
+    assert model_file_name(info, "int8") == name
+    assert model_file_name(replace(info, training={}), "int8") == "flowers-resnet50-int8.onnx"
 
 
 def test_full_disk_at_the_second_file_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,18 @@ def test_unwritable_cache_does_not_stop_the_run(
     assert "training continues without it" in capsys.readouterr().out
 
 
+def test_weights_whose_features_overflow_are_rejected(
+    options: list[str], small_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every weight is finite, so the file is read."""
+    state = torch.load(small_weights, weights_only=True)
+    torch.save(state | {"bn1.weight": state["bn1.weight"] * 1e38}, tmp_path / "large.pth")
+    assert main([*options, "--weights", str(tmp_path / "large.pth"), "--output", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err
+    assert "features of the photographs overflow" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_infinite_loss_stops_the_first_epoch(
     options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,7 +27,7 @@ def test_folders_go_from_photographs_to_an_answer(
     assert export([*arguments, "--max-drop", "100"]) == 0  # of so few photographs, one is many points
     capsys.readouterr()
     photo = next((data / "tulip").iterdir())
-    assert flower_infer(["--model", str(output / "flowers-resnet50-int8.onnx"), "--json", str(photo)]) == 0
+    assert flower_infer(["--model", str(output / "my-plants-resnet50-int8.onnx"), "--json", str(photo)]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert {entry["label"] for entry in answer["predictions"]} == {"aster", "sea-holly", "tulip"}
 

@@ -103,6 +103,14 @@ def test_too_little_memory_does_not_blame_the_model(
         FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"))
 
 
+@pytest.mark.parametrize("top", [0, -1, True, 1.5])
+def test_an_answer_has_at_least_one_class(classifier: FlowerClassifier, top: int) -> None:
+    with pytest.raises(FlowerError, match="top must be"):
+        classifier.predict(RED, top=top)
+    with pytest.raises(FlowerError, match="top must be"):
+        classifier.predict_many([RED], top=top)
+
+
 def test_answer_below_the_threshold_is_uncertain(tmp_path: Path) -> None:
     probability = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx")).predict(RED).best.probability
     for threshold, uncertain in ((0.0, False), (probability - 1e-6, False), (probability + 1e-6, True)):

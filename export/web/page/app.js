@@ -14,7 +14,10 @@ const megabytes = (bytes) => oneDecimal.format(bytes / 1e6);
 
 let classifier;
 let ready = false;
+let disabled = false; // No photo can be classified, or none any more. The status line says why, and stays.
 let newest; // The file that was chosen last. Answers about earlier files are not shown.
+let endPreview = () => {}; // Ends the wait for the photo that is being shown.
+let registered; // A promise: whether this page has a service worker.
 
 start();
 
@@ -26,17 +29,19 @@ function start() {
     return;
   }
   setStatus(texts.loading);
+  // A service worker needs https or localhost. Without one the page works, but needs the network each time.
+  registered = navigator.serviceWorker?.register("service-worker.js", { updateViaCache: "none" }).then(
+    () => true,
+    () => false,
+  );
   classifier = new Classifier({
     onProgress: showProgress,
     onPreparing: showPreparing,
     onReady: showReady,
-    onFailure: (reason) => disable(texts.modelNotLoaded(reason)),
+    onFailure: (reason) => disable(ready ? texts.modelStopped(reason) : texts.modelNotLoaded(reason)),
   });
   listenForPhotos();
-  showFacts();
-  navigator.serviceWorker?.register("service-worker.js", { updateViaCache: "none" }).catch(() => {
-    // A service worker needs https or localhost. Without one the page works, but needs the network each time.
-  });
+  showFacts().catch(() => {}); // The worker reports what is wrong with model.json.
 }
 
 /** Listen for the three ways to give a photo: the button, paste, and drag and drop. */
@@ -54,8 +59,8 @@ function listenForPhotos() {
     }
   });
   document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    document.body.classList.add("dragging");
+    event.preventDefault(); // Otherwise the browser leaves the page and opens the file.
+    document.body.classList.toggle("dragging", !disabled);
   });
   document.addEventListener("dragleave", (event) => {
     if (event.relatedTarget === null) {
@@ -71,7 +76,7 @@ function listenForPhotos() {
 
 /** Show the photo and then its answer. `file` is undefined if the file chooser was closed or text was dropped. */
 async function classify(file) {
-  if (!file) {
+  if (!file || disabled) {
     return;
   }
   newest = file;
@@ -82,6 +87,9 @@ async function classify(file) {
   }
   try {
     await showPreview(file);
+    if (file !== newest) {
+      return;
+    }
     const answer = await classifier.classify(file);
     if (file === newest) {
       showAnswer(answer);
@@ -96,11 +104,13 @@ async function classify(file) {
 /** Show the photo. The browser knows its size before it decodes all of it, so a huge photo is rejected here. */
 async function showPreview(file) {
   const photo = element("photo");
+  endPreview(); // The browser reports nothing more about a photo that is replaced.
   URL.revokeObjectURL(photo.src);
   photo.src = URL.createObjectURL(file);
   const decodable = await new Promise((resolve) => {
     photo.onload = () => resolve(true);
     photo.onerror = () => resolve(false); // The classifier then reports what is wrong with the file.
+    endPreview = () => resolve(false);
   });
   if (file !== newest) {
     return;
@@ -136,7 +146,7 @@ function showReady({ threads, kept, milliseconds }) {
 }
 
 async function showOffline(kept) {
-  if (kept && navigator.serviceWorker) {
+  if (kept && (await registered)) {
     await navigator.serviceWorker.ready;
     element("offline").textContent = texts.worksOffline;
     document.body.dataset.offline = "yes";
@@ -188,8 +198,11 @@ function showFailure(error) {
   setStatus(error instanceof PhotoError ? error.message : texts.photoNotClassified(error.message));
 }
 
-/** Show why no photo can be classified, and disable the button. */
+/** Show why no photo can be classified, and take no more of them. */
 function disable(message) {
+  disabled = true;
+  newest = undefined;
+  document.body.classList.remove("dragging");
   element("progress").hidden = true;
   element("file").disabled = true;
   clearAnswer();

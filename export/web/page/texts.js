@@ -49,6 +49,8 @@ const LANGUAGES = {
       `This browser cannot run the model (it has no ${features.join(", ")}). ` +
       "Chrome or Edge 91, Firefox 114, Safari 16.4, or anything newer can.",
     modelNotLoaded: (reason) => `The model could not be loaded (${reason}). Check the network, and load this page again.`,
+    modelStopped: (reason) => `No more photos can be classified (${reason}). Load this page again.`,
+    noAnswer: (seconds) => `no answer within ${seconds} s`,
     scriptNotLoaded: "a script could not be loaded",
     fileDamaged: (file) => `${file} arrived damaged`,
     fileNotServed: (file, status) => `${file}: the server answers ${status}`,

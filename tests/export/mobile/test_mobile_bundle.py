@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from export.mobile.bundle import ANY_SIZE_FILE, MANIFEST, OVERFLOW_NOTE, build_m
 from export.mobile.bundle_check import LABELS, BundleAnswer, BundleModel
 from finetune.data.dataset import read_split
 from runtime import FlowerClassifier, FlowerError
-from runtime.inference.model_file import DEFAULT_MODEL, Cuts
+from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.photos.open_photo import open_photo
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
 
@@ -27,27 +26,11 @@ FILES = {ANY_SIZE_FILE, FIXED_SIZE_FILE, LABELS, CONFIG, "README.md", "NOTICE.md
 RED_PHOTO = np.full((40, 30, 3), (250, 20, 20), dtype=np.uint8)
 
 
-@pytest.fixture(scope="session")
-def app(make_once: Callable[..., Path]) -> Path:
-    """A folder with a tiny model, ``tiny.onnx``, and its bundle, ``app``. Tests must not change it."""
-
-    def build(folder: Path) -> None:
-        cuts = {"threshold": 0.5, "familiarity_threshold": 0.25, "strict": Cuts(0.75, 0.5)}
-        model = save_tiny_model(folder / "tiny.onnx", with_familiarity=True, familiarity={"scale": 1.0}, **cuts)
-        assert make_bundle(model, folder / "app") == 0
-
-    return make_once("app", build)
-
-
-def make_bundle(model: Path, output: Path) -> int:
-    """Run ``python -m export mobile`` without photographs."""
-    return main(["mobile", "--model", str(model), "--output", str(output), "--evaluate", "none"])
-
-
 def test_command_makes_a_bundle_and_reports_the_missing_check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert make_bundle(save_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "app") == 0
+    model = save_tiny_model(tmp_path / "tiny.onnx")
+    assert main(["mobile", "--model", str(model), "--output", str(tmp_path / "app"), "--evaluate", "none"]) == 0
     assert "not checked on photographs (--data)" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {"tiny.onnx", "app"}
 
@@ -117,10 +100,11 @@ def test_readme_describes_this_bundle(app: Path) -> None:
             for value in files[file][side]:
                 assert f'"{value["name"]}"' in readme or f"`{value['name']}`" in readme
     assert "2: `familiarity` is below 0.25; 1: otherwise, the first probability is below 0.5; 0: neither" in readme
-    assert readme.count('"Between " + ') == readme.count('"Not like any flower it knows"\n') == 2  # Kotlin and Swift
+    assert readme.count('"Between " + ') == 3  # Kotlin, Swift and JavaScript
+    assert readme.count('"Not like any flower it knows"') == 4  # and in prose
     # The model has every output that the snippets use.
-    used = set(re.findall(r'result(?:\.get\(|\[)"(\w+)"', readme))
-    assert used == {"names", "probabilities", "verdict"}
+    used = set(re.findall(r'result(?:\.get\(|\[)"(\w+)"', readme)) | set(re.findall(r"outputs\.(\w+)", readme))
+    assert used == {"names", "indices", "probabilities", "verdict"}
     assert used <= {value["name"] for value in files[ANY_SIZE_FILE]["outputs"]}
 
 

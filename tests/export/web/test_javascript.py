@@ -17,20 +17,6 @@ from PIL import Image
 from runtime.photos.preprocessing import FILTERS
 
 FOLDER = Path(__file__).parent / "javascript"
-MINIMUM_VERSION = (20, 19)
-"""Of Node.js: earlier versions do not recognise modules without package.json (`export/web/page` has none)."""
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """The path of Node.js."""
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("Node.js is not installed")
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if tuple(map(int, version.removeprefix("v").split(".")[:2])) < MINIMUM_VERSION:
-        pytest.skip(f"Node.js {version} is older than {'.'.join(map(str, MINIMUM_VERSION))}")
-    return program
 
 
 def test_eslint_reports_nothing(node: str) -> None:

@@ -297,6 +297,35 @@ def test_missing_model_is_reported(new_page: FlowerPage, site: Path) -> None:
         new_page.open(server.address)
 
 
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_a_page_without_a_model_takes_no_photos(kind: str, new_page: FlowerPage, site: Path, photo: Path) -> None:
+    new_page.page.context.route("**/*.ort.gz", lambda route: route.abort())
+    with run_server(site) as server, pytest.raises(BrowserError, match="could not be loaded"):
+        new_page.open(server.address)
+    reason = new_page.status
+    drop_or_paste(new_page, kind, photo)
+    new_page.page.wait_for_timeout(200)
+    assert (new_page.state, new_page.status) == ("failed", reason)
+    assert new_page.page.locator("#photo").is_hidden()
+
+
+def test_a_crash_after_the_start_is_told_from_a_model_that_does_not_load(
+    new_page: FlowerPage, site: Path, photo: Path
+) -> None:
+    """The page gets a worker that is ready at once, and throws at the first photo."""
+    worker = """
+        self.postMessage({ type: "ready", threads: 1, kept: false, milliseconds: 1 });
+        self.addEventListener("message", () => { throw new Error("out of memory"); });
+    """
+    headers = {"Content-Type": "text/javascript", "Cross-Origin-Embedder-Policy": "require-corp"}
+    new_page.page.context.route("**/worker.js", lambda route: route.fulfill(body=worker, headers=headers))
+    with run_server(site) as server:
+        new_page.open(server.address)
+        with pytest.raises(BrowserError, match=r"No more photos can be classified .*out of memory.* Load this page"):
+            new_page.classify(photo)
+    assert new_page.page.locator("#file").is_disabled()
+
+
 def test_second_visit_has_threads_even_if_the_server_sends_no_headers(new_page: FlowerPage, site: Path) -> None:
     with run_server(site, isolated=False) as server:
         new_page.open(server.address)

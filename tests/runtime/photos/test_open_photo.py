@@ -108,9 +108,17 @@ def test_first_frame_of_an_animation_is_taken() -> None:
 def test_photo_can_be_a_path_bytes_file_image_or_array(photo: Path) -> None:
     expected = np.asarray(open_photo(photo))
     with photo.open("rb") as file:
-        sources: list[Photo] = [str(photo), photo.read_bytes(), file, Image.open(photo), expected]
+        content = photo.read_bytes()
+        sources: list[Photo] = [str(photo), content, bytearray(content), memoryview(content), file]
+        sources += [Image.open(photo), expected]
         for source in sources:
             assert np.array_equal(np.asarray(open_photo(source)), expected)
+
+
+def test_an_array_with_alpha_is_read_like_an_image(photo: Path) -> None:
+    image = Image.open(photo).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    assert np.array_equal(np.asarray(open_photo(np.asarray(image))), np.asarray(open_photo(image)))
 
 
 def test_large_jpeg_is_decoded_at_reduced_scale() -> None:
@@ -205,7 +213,7 @@ def test_path_without_a_photo_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
+    "array", [np.zeros((4, 4, 5), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
 )
 def test_arrays_of_other_shapes_or_types_are_refused(array: np.ndarray) -> None:
     with pytest.raises(PhotoError):

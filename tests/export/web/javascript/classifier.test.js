@@ -79,6 +79,40 @@ test("only errors about the photo are PhotoErrors", async () => {
   await assert.rejects(failed, (error) => !(error instanceof PhotoError) && error.message === "out of memory");
 });
 
+test("a failure of the worker ends the wait for all photos, and for later ones", async () => {
+  pretendBrowser();
+  const reasons = [];
+  const classifier = new Classifier({ onFailure: (reason) => reasons.push(reason) });
+  const worker = FakeWorker.newest;
+  const waiting = [classifier.classify("first.jpg"), classifier.classify("second.jpg")];
+  worker.listeners.error({ message: "out of memory" });
+  for (const answer of [...waiting, classifier.classify("third.jpg")]) {
+    await assert.rejects(answer, { message: "out of memory" });
+  }
+  assert.deepEqual([reasons, worker.messages.length], [["out of memory"], 2]);
+});
+
+test("a worker that has fallen silent is not waited for without end", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  pretendBrowser();
+  const classifier = new Classifier({});
+  const worker = FakeWorker.newest;
+  const states = [];
+  const note = (name) => [() => states.push(`${name} answered`), (error) => states.push(`${name}: ${error.message}`)];
+  const first = classifier.classify("first.jpg").then(...note("first"));
+  const second = classifier.classify("second.jpg").then(...note("second"));
+  context.mock.timers.tick(600_000); // The model is still loading, over a slow network.
+  worker.send({ type: "ready" });
+  context.mock.timers.tick(59_000);
+  assert.deepEqual(states, []);
+  context.mock.timers.tick(1_000);
+  await first;
+  worker.send({ type: "answer", id: 1, answer: {} }); // Too late.
+  worker.send({ type: "answer", id: 2, answer: {} });
+  await second;
+  assert.deepEqual(states, ["first: no answer within 60 s", "second answered"]);
+});
+
 test("the state of loading is reported", () => {
   pretendBrowser();
   const calls = [];
