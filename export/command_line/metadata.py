@@ -1,6 +1,7 @@
 """``python -m export metadata``: change the temperature or the cuts of a model file."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from export.files.model_metadata import update_metadata
@@ -42,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
             temperature=options.temperature,
             threshold=options.threshold,
             familiarity_threshold=options.familiarity_threshold,
+            report=lambda line: print(line, file=sys.stderr),  # standard output is the path alone
         )
     )
 

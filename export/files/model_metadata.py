@@ -1,5 +1,6 @@
 """Changing the temperature or the cuts of a finished model file."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,23 @@ def with_confidence_values(
     )
 
 
+def note_on_kept_threshold(info: ModelInfo, temperature: float | None, threshold: float | None) -> str | None:
+    """Return a line if probabilities change and the threshold, which was fitted to the old ones, does not.
+
+    Args:
+        info: the old metadata.
+        temperature: the new one, or None.
+        threshold: the new one, or None.
+    """
+    if threshold is not None or temperature is None or temperature == info.temperature or not info.threshold:
+        return None
+    strict = f" (strict: {info.strict.probability:.3g})" if info.strict else ""
+    return (
+        f"note     the threshold {info.threshold:.3g}{strict} stays, but was fitted with the temperature "
+        f"{info.temperature:.3g}: with {temperature:g}, other answers get a name; give --threshold as well"
+    )
+
+
 def update_metadata(
     model: Path | str,
     *,
@@ -77,6 +95,7 @@ def update_metadata(
     temperature: float | None = None,
     threshold: float | None = None,
     familiarity_threshold: float | None = None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write a model file again with another temperature or other cuts. The network stays the same, byte for byte.
 
@@ -88,6 +107,7 @@ def update_metadata(
         temperature: the new one, 0.01 to 100; None keeps the old one.
         threshold: the new smallest probability of a name, 0 to 1; None keeps the old one.
         familiarity_threshold: the new smallest familiarity of a name, 0 to 1; None keeps the old one.
+        report: receives a line if an old threshold does not fit the new temperature.
 
     Returns:
         The path of the written file.
@@ -107,5 +127,7 @@ def update_metadata(
     changed = with_confidence_values(
         session.info, temperature=temperature, threshold=threshold, familiarity_threshold=familiarity_threshold
     )
+    if (note := note_on_kept_threshold(session.info, temperature, threshold)) is not None:
+        report(note)
     write_together(output, {model.name: model_file_bytes(read_onnx(model), changed)})
     return output / model.name

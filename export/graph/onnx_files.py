@@ -6,7 +6,7 @@ import onnx
 from onnx import helper
 
 from runtime.errors import ModelError
-from runtime.inference.model_file import ModelInfo, check_model_file
+from runtime.inference.model_file import PRODUCER, ModelInfo, check_model_file
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -32,7 +32,7 @@ def model_file_bytes(model: onnx.ModelProto, info: ModelInfo) -> bytes:
     strip_debug_information(model)
     del model.metadata_props[:]
     helper.set_model_props(model, info.to_metadata())
-    model.producer_name, model.producer_version = "flower-edge", info.versions.get("flower-edge", "")
+    model.producer_name, model.producer_version = PRODUCER, info.versions.get("flower-edge", "")
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     return content

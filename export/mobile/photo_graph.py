@@ -9,7 +9,7 @@ from export.graph.node_builder import NodeBuilder
 from export.mobile.centre_crop import add_centre_square
 from runtime.answer import Verdict
 from runtime.errors import ModelError
-from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, ModelInfo
+from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, PRODUCER, ModelInfo
 
 PHOTO = "photo"
 """Name of the input."""
@@ -68,7 +68,7 @@ def build_photo_graph(model: onnx.ModelProto, info: ModelInfo, *, any_size: bool
         value_info=[helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [1, classes])],
     )
     built = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    built.producer_name = "flower-edge"
+    built.producer_name = PRODUCER
     onnx.checker.check_model(built, full_check=True)
     return built
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from export.errors import ExportError
-from export.files.model_metadata import check_confidence_values
+from export.files.model_metadata import check_confidence_values, note_on_kept_threshold
 from export.quantization.ranges import METHODS
 from export.stages.familiarity import fit_familiarity
 from export.stages.finish import GivenConfidence, finish
@@ -102,6 +102,8 @@ def export_checkpoint(
                 raise ExportError(
                     f"{confidence_of}: its {name} differs from the checkpoint's; give one of the same recipe"
                 )
+        if (note := note_on_kept_threshold(twin, temperature, threshold)) is not None:
+            report(note)
     for line in data_warnings(inputs):
         report(f"data     {line}")
     network = build_float_network(inputs, report)

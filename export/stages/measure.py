@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.confidence.cuts import verdicts
 from export.graph.onnx_files import model_file_bytes
 from export.stages.load import ExportInputs
 from export.stages.quantize import ExportVariant
-from export.verification.evaluation import compare_with_fp32, run_split, summary
+from export.verification.evaluation import compare_with_fp32, run_split, same_verdicts, summary
 from finetune.data.split import Split
 from runtime.files.atomic import write_bytes
 from runtime.inference.model_file import ModelInfo
@@ -32,15 +31,7 @@ class SplitMeasurement:
 
     def same_verdicts(self, name: str, infos: Mapping[str, ModelInfo]) -> float:
         """Return on how many photographs a variant gives the verdict of FP32, in percent, each with its own cuts."""
-        own, fp32 = (
-            verdicts(
-                self.outputs[variant],
-                infos[variant].temperature,
-                infos[variant].cuts,
-            )
-            for variant in (name, "fp32")
-        )
-        return round(100 * float((own == fp32).mean()), 2)
+        return same_verdicts(self.outputs[name], infos[name], self.outputs["fp32"], infos["fp32"])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from export.confidence.cuts import named
+from export.confidence.cuts import named, verdicts
 from export.verification.comparison import Comparison, divergence
 from finetune.accuracy import mean_per_class, top_k
 from finetune.data.photo_batches import photo_batches
@@ -84,6 +84,13 @@ def named_figures(outputs: Outputs, info: ModelInfo, split: Split) -> dict[str, 
         "named": round(100 * float(has_name.mean()), 2),
         "named_right": round(100 * float(right.mean()), 2) if has_name.any() else None,
     }
+
+
+def same_verdicts(outputs: Outputs, info: ModelInfo, fp32_outputs: Outputs, fp32_info: ModelInfo) -> float:
+    """Return on how many photographs a file gives the verdict of FP32, in percent, each with its own cuts."""
+    own = verdicts(outputs, info.temperature, info.cuts)
+    fp32 = verdicts(fp32_outputs, fp32_info.temperature, fp32_info.cuts)
+    return round(100 * float((own == fp32).mean()), 2)
 
 
 def compare_with_fp32(logits: np.ndarray, fp32_logits: np.ndarray, split: Split) -> dict[str, Any]:

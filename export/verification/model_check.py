@@ -1,16 +1,17 @@
 """Checking a finished model file: digest, metadata, calibration photographs and accuracy."""
 
+import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from export.files.manifest import NAME, read_manifest
 from export.verification.comparison import Comparison
-from export.verification.evaluation import named_figures, run_split, summary
+from export.verification.evaluation import named_figures, run_split, same_verdicts, summary
 from finetune.data.dataset import SPLITS, is_dataset, read_split
-from finetune.data.split import Split
+from finetune.data.split import DataError, Split
 from runtime.errors import ModelError
 from runtime.files.digest import file_digest
 from runtime.inference.model_file import ModelInfo
@@ -20,9 +21,15 @@ TOLERANCE = 0.5
 """Points by which a measured figure may differ from the recorded one, because INT8 kernels round differently."""
 VARIANT = re.compile(r"-(fp16|int8|int8-tensorrt)(?=\.onnx$)")
 """The variant in the name of a model file (`export.files.output_files.model_file_name`)."""
+SHOWN_CLASSES, SHOWN_CHARACTERS = 5, 40
+"""Longer lists and names are cut off in a finding."""
 FIGURES = {"top1": "top-1", "top5": "top-5", "mean_per_class": "mean per class"}
 NAMED_FIGURES = {"named": "named", "named_right": "right if named"}
-FP32_FIGURES = {"fp32_top1": "FP32 top-1", "agreement_with_fp32": "same top-1 as FP32"}
+FP32_FIGURES = {
+    "fp32_top1": "FP32 top-1",
+    "agreement_with_fp32": "same top-1 as FP32",
+    "same_verdict_as_fp32": "same verdict as FP32",
+}
 """Checked if the FP32 file of the same export is in the same folder."""
 
 
@@ -55,7 +62,11 @@ def check_model(path: Path | str, data: Path | str) -> Iterator[Finding]:
     if not is_dataset(data):
         yield Finding(None, f"{data}: no data set; calibration images and accuracy were not checked (--data)")
         return
-    yield _check_classes(info, data)
+    classes = _check_classes(info, data)
+    yield classes
+    if not classes.holds:
+        yield Finding(None, "calibration images and accuracy were not checked, because the classes differ")
+        return
     yield from _check_calibration(info, data)
     yield from _check_accuracy(session, data)
 
@@ -81,23 +92,39 @@ def _check_completeness(info: ModelInfo) -> Finding:
 
 
 def _check_classes(info: ModelInfo, data: Path) -> Finding:
-    classes = read_split(data, next((name for name in info.evaluation if name in SPLITS), "val")).classes
+    classes = _classes_of(data, [name for name in SPLITS if name in info.evaluation] or ["val"])
     if info.classes == classes:
         return Finding(True, f"class names are those of the data set: {len(classes)}")
-    different = next((pair for pair in zip(info.classes, classes, strict=False) if pair[0] != pair[1]), None)
-    if different is None:
-        difference = f"the model has {len(info.classes)} classes, the data set {len(classes)}"
-    else:
-        difference = f"{different[0]!r} in the model is {different[1]!r} in the data set"
+    differences = [
+        f"{where}: {_shorten(names)}"
+        for where, names in (
+            ("only in the model", sorted(set(info.classes) - set(classes))),
+            ("only in the data set", sorted(set(classes) - set(info.classes))),
+        )
+        if names
+    ]
+    difference = "; ".join(differences) or "they are in another order"
     return Finding(False, f"class names are not those of the data set: {difference}")
+
+
+def _classes_of(data: Path, splits: Sequence[str]) -> tuple[str, ...]:
+    """The classes of a data set, of which some splits may be missing.
+
+    Raises:
+        DataError: none of ``splits`` can be read.
+    """
+    for name in splits[:-1]:
+        with contextlib.suppress(DataError):  # the check of the accuracy on this split reports it
+            return read_split(data, name).classes
+    return read_split(data, splits[-1]).classes
 
 
 def _check_calibration(info: ModelInfo, data: Path) -> Iterator[Finding]:
     if not info.calibration:
         return
     split = _recorded_split(info.calibration.get("split"), info.calibration, data)
-    if split is None:
-        yield Finding(False, "calibrated on a split or a number of images that the data set does not have")
+    if isinstance(split, str):
+        yield Finding(False, f"calibrated on {split}")
         return
     same = info.calibration.get("sha256") == split.digest()
     yield Finding(same, f"calibrated on {'these' if same else 'other'} {len(split):,} {split.name} images")
@@ -108,10 +135,11 @@ def _check_accuracy(session: Session, data: Path) -> Iterator[Finding]:
     for name, recorded in session.info.evaluation.items():
         split = _recorded_split(name, recorded, data)
         figures = {key: recorded.get(key) if isinstance(recorded, dict) else None for key in FIGURES}
-        if split is None or not all(isinstance(value, int | float) for value in figures.values()):
-            yield Finding(
-                False, f"accuracy on {name!r}: of a split or a number of images that the data set does not have"
-            )
+        if isinstance(split, str):
+            yield Finding(False, f"accuracy on {split}")
+            continue
+        if not all(isinstance(value, int | float) for value in figures.values()):
+            yield Finding(False, f"accuracy on {name}: the file does not record all figures; export it again")
             continue
         outputs = run_split(sessions, split, session.info.preprocessing)
         logits = {key: output.logits for key, output in outputs.items()}
@@ -128,7 +156,15 @@ def _check_accuracy(session: Session, data: Path) -> Iterator[Finding]:
         if fp32_figures and "fp32" in logits:
             agreement = Comparison.of(logits["file"], logits["fp32"]).agreement
             fp32_top1 = summary(logits["fp32"], split)["top1"]
-            measured = {"fp32_top1": fp32_top1, "agreement_with_fp32": round(100 * agreement, 2)}
+            fp32 = sessions["fp32"].info
+            of_fp32 = fp32.evaluation.get(name)
+            if not isinstance(of_fp32, dict) or "named" not in of_fp32:  # its cuts were changed since
+                fp32_figures.pop("same_verdict_as_fp32", None)
+            measured = {
+                "fp32_top1": fp32_top1,
+                "agreement_with_fp32": round(100 * agreement, 2),
+                "same_verdict_as_fp32": same_verdicts(outputs["file"], session.info, outputs["fp32"], fp32),
+            }
             yield _compare_figures(split, fp32_figures, measured)
 
 
@@ -157,10 +193,24 @@ def _open_fp32_file(session: Session) -> dict[str, Session]:
     return {"fp32": fp32} if same_export else {}
 
 
-def _recorded_split(name: object, recorded: object, data: Path) -> Split | None:
-    """The photographs that metadata names, or None. Metadata is untrusted and can hold any value."""
+def _recorded_split(name: object, recorded: object, data: Path) -> Split | str:
+    """The photographs that metadata names, or what is wrong. Metadata is untrusted and can hold any value."""
     images = recorded.get("images") if isinstance(recorded, dict) else None
     if name not in SPLITS or not isinstance(images, int) or images < 1:
-        return None
-    split = read_split(data, str(name)).head(images)
-    return split if len(split) == images else None
+        return f"{str(name)[:SHOWN_CHARACTERS]!r}: no split, or no number of images; export it again"
+    try:
+        split = read_split(data, str(name))
+    except DataError as error:
+        return f"{name}: {error}"
+    if len(split) < images:
+        problem = f"{name}: the file records {images:,} images, the data set has {len(split):,}"
+        absent = [label for index, label in enumerate(split.classes) if index not in split.labels]
+        if absent:
+            problem += f", and none of {_shorten(absent)}"
+        return problem
+    return split.head(images)
+
+
+def _shorten(names: Sequence[str]) -> str:
+    """Names for a finding. They come from files that are not trusted, so control characters are escaped."""
+    return ", ".join([*map(repr, names[:SHOWN_CLASSES]), *(["…"] if len(names) > SHOWN_CLASSES else [])])

@@ -63,15 +63,16 @@ def check_same_network(model: Path, bundled: Session) -> None:
         bundled: the bundle's model.
 
     Raises:
-        BundleError: a logit or a familiarity differs by more than `MAX_ROUNDING_DIFFERENCE`, relative to the standard
-            deviation of the logits and to 1, or one of the networks has no familiarity.
+        BundleError: a logit or a distance differs by more than `MAX_ROUNDING_DIFFERENCE`, relative to the standard
+            deviation of the logits and to the distance, or one of the networks has no familiarity.
     """
     size = bundled.info.preprocessing.size
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     expected, found = OrtReference(model).run(images), bundled.run(images)
     compared = [("logits", expected.logits, found.logits, float(expected.logits.std()))]
     if expected.familiarity is not None and found.familiarity is not None:
-        compared.append((FAMILIARITY, expected.familiarity, found.familiarity, 1.0))
+        reference, values = _distances(expected.familiarity), _distances(found.familiarity)
+        compared.append((FAMILIARITY, reference, values, max(1.0, float(reference.min()))))
     elif expected.familiarity is not found.familiarity:
         raise BundleError(f"{model}: the conversion to ORT format changes its outputs; make the bundle again")
     for name, reference, values, scale in compared:
@@ -81,6 +82,15 @@ def check_same_network(model: Path, bundled: Session) -> None:
                 f"{model}: the conversion to ORT format changes its {name} (by up to {worst:.3g}); "
                 "export the model again with the installed onnxruntime"
             )
+
+
+def _distances(familiarity: np.ndarray) -> np.ndarray:
+    """The distances behind familiarities, in units of the scale (`export.confidence.class_distance`).
+
+    Noise is far from all classes. So its familiarity is near 0 in any network, and tells less than its distance.
+    """
+    distances: np.ndarray = -np.log2(np.maximum(familiarity, np.finfo(np.float32).tiny))
+    return distances
 
 
 def unpack_file(folder: Path, entry: dict[str, Any]) -> bytes:

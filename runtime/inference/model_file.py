@@ -32,6 +32,8 @@ before version 0.3, has no familiarity; it is read as well."""
 READABLE_FORMATS = (1, 2)
 PREFIX = "flower_edge."
 """The beginning of every key of the metadata."""
+PRODUCER = "flower-edge"
+"""The program that every ONNX file of this project names as its maker."""
 MAX_BYTES = 1024**3
 """Largest model file that is opened."""
 MAX_CLASSES = 100_000
@@ -110,15 +112,25 @@ class ModelInfo:
         return {PREFIX + key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str], name: str = "the model") -> "ModelInfo":
+    def from_metadata(cls, metadata: Mapping[str, str], name: str = "the model", *, producer: str = "") -> "ModelInfo":
         """Make a `ModelInfo` from the metadata that `to_metadata` returned.
+
+        Args:
+            metadata: of an ONNX file.
+            name: of the file, for messages.
+            producer: the program that made the file, as the file says.
 
         Raises:
             ModelError: the file was not made by this toolkit, has another format, or contains invalid values.
         """
         if PREFIX + "format" not in metadata:
+            if producer == PRODUCER:
+                raise ModelError(
+                    f"{name}: the model of a phone bundle, which only apps open; give the .onnx file that it was made "
+                    "from (the bundle's NOTICE.md names it)"
+                )
             raise ModelError(
-                f"{name}: an ONNX file, but not made by this toolkit; "
+                f"{name}: a model, but not made by this toolkit; "
                 f"make one with: {module_command('export')} --checkpoint FILE"
             )
         try:

@@ -108,7 +108,8 @@ class Session:
             session = onnxruntime.InferenceSession(
                 os.fspath(self.path), session_options(self.threads), providers=providers_for(device), enable_fallback=0
             )
-            self.info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map, str(self.path))
+            made = session.get_modelmeta()
+            self.info = ModelInfo.from_metadata(made.custom_metadata_map, str(self.path), producer=made.producer_name)
             self._check_contract(session)
         except ModelError:
             raise

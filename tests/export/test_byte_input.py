@@ -49,9 +49,9 @@ def test_only_a_quantizer_to_the_bytes_themselves_is_replaced(
     graph = quantized.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     if change == "scale":
-        tensors[SCALE].CopyFrom(numpy_helper.from_array(np.float32(1.25), SCALE))
+        tensors[SCALE].CopyFrom(numpy_helper.from_array(np.array(1.25, np.float32), SCALE))
     elif change == "zero point":
-        tensors[ZERO].CopyFrom(numpy_helper.from_array(np.uint8(100), ZERO))
+        tensors[ZERO].CopyFrom(numpy_helper.from_array(np.array(100, np.uint8), ZERO))
     elif change == "second reader":  # as if a first layer stayed in float
         (dequantizer,) = (node for node in graph.node if node.input[0] == f"{PIXELS}_QuantizeLinear_Output")
         (convolution,) = (node for node in graph.node if node.input[0] == dequantizer.output[0])

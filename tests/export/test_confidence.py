@@ -106,6 +106,26 @@ def test_metadata_changes_and_the_network_stays(tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize(
+    ("arguments", "noted"),
+    [
+        (["--temperature", "0.5"], True),
+        (["--temperature", "0.5", "--threshold", "0.4"], False),
+        (["--temperature", "1"], False),
+        (["--threshold", "0.4"], False),
+    ],
+)
+def test_a_threshold_that_stays_with_another_temperature_is_noted(
+    arguments: list[str], noted: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_tiny_model(tmp_path / "tiny.onnx", temperature=1.0, threshold=0.6, strict=Cuts(0.8, 0.0))
+    assert main(["metadata", str(model), *arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{model}\n"
+    expected = "the threshold 0.6 (strict: 0.8) stays, but was fitted with the temperature 1: with 0.5, other"
+    assert (expected in captured.err) == noted
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--threshold", "2"], "threshold 2.0: must be 0 to 1"),

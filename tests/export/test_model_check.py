@@ -1,17 +1,19 @@
 """``python -m export check``: a file is what its manifest and its metadata say."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
 from export import check_model
 from export.command_line import main
 from export.files.output_files import write_together
-from tests.samples.drawn_flowers import draw_dataset
+from tests.samples.drawn_flowers import draw_dataset, draw_flower
 from tests.samples.tiny_model import save_tiny_model
 
 FP32, INT8 = "flowers-resnet50-fp32.onnx", "flowers-resnet50-int8.onnx"
@@ -44,11 +46,15 @@ def test_wrong_accuracy_fails(copied: Path, dataset: Path, capsys: pytest.Captur
     (recorded,) = (json.loads(entry.value) for entry in model.metadata_props if entry.key == "flower_edge.evaluation")
     recorded["val"]["mean_per_class"] = 101
     recorded["test"]["agreement_with_fp32"] = 0
+    recorded["val"]["same_verdict_as_fp32"] = 0
     change_metadata(copied / INT8, evaluation=recorded)
     arguments = ["check", str(copied / INT8), "--data", str(dataset)]
     assert main(arguments) == 1
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
-    assert ["mean per class 101" in failed[1], "FP32 0.00 %" in failed[2], len(failed)] == [True, True, 3]
+    assert "mean per class 101" in failed[1]
+    assert "same verdict as FP32 0.00 %" in failed[2]
+    assert "same top-1 as FP32 0.00 %" in failed[3]
+    assert len(failed) == 4
     (copied / FP32).unlink()
     assert main(arguments) == 1
     assert "same top-1" not in capsys.readouterr().out  # without the FP32 file, there is no comparison
@@ -58,7 +64,34 @@ def test_other_classes_fail(exported: Path, tmp_path: Path, capsys: pytest.Captu
     other = draw_dataset(tmp_path, classes=5, per_split=(1, 1, 1))
     assert main(["check", str(exported / INT8), "--data", str(other)]) == 1
     output = capsys.readouterr().out
-    assert "class names are not those of the data set: the model has 4 classes, the data set 5" in output
+    assert re.search(r"class names are not those of the data set: only in the data set: '[^']+'$", output, re.M)
+    assert "accuracy were not checked, because the classes differ" in output
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_class_without_photographs_in_a_split_is_named(split: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name in ("train", "val", "test"):
+        for label in ("ash", "birch", "cedar"):
+            (data / name / label).mkdir(parents=True)
+            draw_flower(1, np.random.default_rng(0), 20).save(data / name / label / "photo.png")
+    shutil.rmtree(data / split / "cedar")
+    figures = {"images": 3, "top1": 33.33, "top5": 100.0, "mean_per_class": 33.33}
+    evaluation = {"val": figures, "test": figures}
+    model = save_tiny_model(tmp_path / "a.onnx", classes=("ash", "birch", "cedar"), evaluation=evaluation)
+    texts = {finding.text: finding.holds for finding in check_model(model, data)}
+    assert texts[f"accuracy on {split}: the file records 3 images, the data set has 2, and none of 'cedar'"] is False
+    # Without any photograph of the split, the other split is checked all the same.
+    shutil.rmtree(data / split)
+    texts = {finding.text: finding.holds for finding in check_model(model, data)}
+    assert [holds for text, holds in texts.items() if text.startswith(f"accuracy on {split}: ")] == [False]
+    assert [holds for text, holds in texts.items() if "(3 images): recorded" in text] == [True]
+    # A model that knows one class more is not measured with labels that mean something else.
+    for name in ("train", "val", "test"):
+        shutil.rmtree(data / name / "ash", ignore_errors=True)
+    texts = {finding.text: finding.holds for finding in check_model(model, data)}
+    assert texts["class names are not those of the data set: only in the model: 'ash'"] is False
+    assert not any("recorded" in text for text in texts)
 
 
 def test_metadata_can_hold_any_value(copied: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:

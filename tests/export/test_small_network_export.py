@@ -253,8 +253,10 @@ def test_confidence_of_another_file(arguments: list[str], tmp_path: Path, capsys
     assert changed.strict.probability >= 0.9
     assert not {"named", "same_verdict_as_fp32"} & set(changed.evaluation["test"])
     capsys.readouterr()
-    assert main([*arguments, *ANY_DROP, "--confidence-of", str(twin)]) == 0
-    assert "are expected to get a name" not in capsys.readouterr().out
+    assert main([*arguments, *ANY_DROP, "--confidence-of", str(twin), "--temperature", "9"]) == 0
+    output = capsys.readouterr().out
+    assert "are expected to get a name" not in output
+    assert "the threshold 0.9 (strict: " in output  # it was fitted with another temperature
     assert FlowerClassifier(tmp_path / "out" / FP32).info.threshold == 0.9
 
 

@@ -16,7 +16,7 @@ from export.mobile import bundle, bundle_check
 from export.mobile.bundle import ANY_SIZE_FILE, MANIFEST, OVERFLOW_NOTE, build_mobile_bundle
 from export.mobile.bundle_check import LABELS, BundleAnswer, BundleModel
 from finetune.data.dataset import read_split
-from runtime import FlowerClassifier, FlowerError
+from runtime import FlowerClassifier, FlowerError, ModelError
 from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.photos.open_photo import open_photo
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
@@ -77,6 +77,13 @@ def test_bundle_needs_no_other_file(app: Path) -> None:
     assert not answer.uncertain
     assert answer.verdict == "name"
     assert answer.familiarity == pytest.approx(expected.familiarity)
+
+
+@pytest.mark.parametrize("name", [ANY_SIZE_FILE, FIXED_SIZE_FILE])
+def test_a_model_of_a_bundle_is_refused_for_what_it_is(name: str, app: Path) -> None:
+    with pytest.raises(ModelError, match=r"the model of a phone bundle.* give the \.onnx file that it was made from"):
+        FlowerClassifier(app / "app" / name)
+    assert "Model file: tiny.onnx" in (app / "app" / "NOTICE.md").read_text()
 
 
 def test_bundle_of_a_file_without_familiarity(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def test_the_class_names_a_photo(
     (tmp_path / "node_modules").symlink_to(MODULES)
     photo = np.full((40, 30, 3), colour, dtype=np.uint8)
     (tmp_path / "pixels").write_bytes(Image.fromarray(photo).convert("RGBA").tobytes())
-    arguments = [folder / "flowers.ort", folder / LABELS, tmp_path / "pixels", "30", "40"]
-    result = subprocess.run([node, tmp_path / "run.mjs", *arguments], capture_output=True, text=True)
+    arguments = [str(path) for path in (folder / "flowers.ort", folder / LABELS, tmp_path / "pixels", 30, 40)]
+    result = subprocess.run([node, str(tmp_path / "run.mjs"), *arguments], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     answer, expected = json.loads(result.stdout), BundleModel(folder / "flowers.ort")(photo)
     assert answer["sentence"] == sentence

@@ -239,15 +239,26 @@ def test_conversion_that_changes_the_metadata_is_rejected(
     assert not (tmp_path / "site").exists()
 
 
-@pytest.mark.parametrize(("constant", "output"), [("weights", "logits"), ("part", "familiarity")])
+@pytest.mark.parametrize(
+    ("constant", "output", "part"),
+    [("weights", "logits", 1.0), ("part", "familiarity", 1.0), ("part", "familiarity", 0.1)],
+)
 def test_conversion_that_changes_an_output_is_rejected(
-    constant: str, output: str, small_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    constant: str, output: str, part: float, small_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = save_tiny_model(tmp_path / "a.onnx", with_familiarity=True)
-    changed = tiny_model(familiarity=True)
-    (tensor,) = (tensor for tensor in changed.graph.initializer if tensor.name == constant)
-    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(0.5), constant))
-    _convert_to(changed.SerializeToString(), monkeypatch)
+    """A real network gives noise a familiarity of about 0.05, as here the part 0.1 does."""
+    network = tiny_model(familiarity=True)
+    tensors = {tensor.name: tensor for tensor in network.graph.initializer}
+
+    def multiply(name: str, factor: float) -> None:
+        values = numpy_helper.to_array(tensors[name]) * np.float32(factor)
+        tensors[name].CopyFrom(numpy_helper.from_array(values, name))
+
+    multiply("part", part)
+    model = tmp_path / "a.onnx"
+    model.write_bytes(network.SerializeToString())
+    multiply(constant, 0.5)
+    _convert_to(network.SerializeToString(), monkeypatch)
     with pytest.raises(BundleError, match=f"changes its {output}"):
         build_web_bundle(model, tmp_path / "site")
     assert not (tmp_path / "site").exists()
