@@ -81,7 +81,7 @@ def measure_quality(options: argparse.Namespace, checkpoint: Checkpoint) -> Figu
         "rows": [
             {
                 "title": tried.title(),
-                "difference": -tried.drop,
+                "difference": 0.0 - tried.drop,
                 "agreement": tried.agreement,
                 "divergence": tried.divergence,
                 "is_best": tried is result.best,
