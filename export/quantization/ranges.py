@@ -20,9 +20,7 @@ PERCENTILE = 99.999
 ENTROPY_BINS = 512
 """Bins that `entropy` joins a histogram into, because its time grows with the square of the bins."""
 ENTROPY_STEPS = 128
-"""Quantized bins of `entropy`, for a byte."""
-SYMMETRIC_ENTROPY_BINS, SYMMETRIC_ENTROPY_STEPS = 2048, 256
-"""Likewise, for the symmetric form: 1,024 bins and 128 quantized bins on each side of 0, as in Migacz."""
+"""Quantized bins of `entropy`, whatever the number of steps."""
 SMOOTHING = 0.0001
 """Count that `entropy` puts into empty bins, so that the divergence is finite."""
 MSE_CUTS = np.linspace(1.0, 0.2, 81)
@@ -55,19 +53,17 @@ def entropy(histogram: Histogram, steps: int = STEPS) -> Range:
     """Minimise the Kullback-Leibler divergence of the quantized distribution from the clipped one.
 
     The ranges that are tried are symmetric about 0. Source: Migacz, "8-bit Inference with TensorRT", GTC 2017; the
-    details are those of onnxruntime's ``HistogramCollector.get_entropy_threshold``, which gives the same ranges for
-    a byte.
+    details are those of onnxruntime's ``HistogramCollector.get_entropy_threshold``, which gives the same ranges. Like
+    it, this method does not depend on the number of steps.
     """
-    symmetric = steps == SYMMETRIC_STEPS
-    bins, quantized = (SYMMETRIC_ENTROPY_BINS, SYMMETRIC_ENTROPY_STEPS) if symmetric else (ENTROPY_BINS, ENTROPY_STEPS)
-    counts, edges = _joined_bins(histogram, bins)
+    counts, edges = _joined_bins(histogram, ENTROPY_BINS)
     middle = len(counts) // 2
     best: Range = (0.0, 0.0)
     best_divergence = np.float32(np.inf)
-    for half in range(quantized // 2, middle + 1):
+    for half in range(ENTROPY_STEPS // 2, middle + 1):
         start, end = middle - half, min(middle + half + 1, len(counts))
-        divergence = _quantization_divergence(counts, start, end, quantized)
-        if half == quantized // 2 or divergence < best_divergence:
+        divergence = _quantization_divergence(counts, start, end)
+        if half == ENTROPY_STEPS // 2 or divergence < best_divergence:
             best, best_divergence = (float(edges[start]), float(edges[end])), divergence
     return max(best[0], histogram.low), min(best[1], histogram.high)
 
@@ -133,19 +129,19 @@ def squared_error(values: np.ndarray, counts: np.ndarray, low: float, high: floa
     return float(counts @ np.square(values - restored))
 
 
-def _quantization_divergence(counts: np.ndarray, start: int, end: int, steps: int) -> np.float32:
-    """The divergence, in nats, that quantizing the bins ``start`` to ``end - 1`` to ``steps`` bins causes."""
+def _quantization_divergence(counts: np.ndarray, start: int, end: int) -> np.float32:
+    """The divergence, in nats, that quantizing the bins ``start`` to ``end - 1`` to `ENTROPY_STEPS` bins causes."""
     clipped = counts[start:end]
     reference = clipped.copy()
     reference[0] += counts[:start].sum()
     reference[-1] += counts[end:].sum()
-    merged = len(clipped) // steps
-    covered = steps * merged
-    sums = clipped[:covered].reshape(steps, merged).sum(axis=1)
+    merged = len(clipped) // ENTROPY_STEPS
+    covered = ENTROPY_STEPS * merged
+    sums = clipped[:covered].reshape(ENTROPY_STEPS, merged).sum(axis=1)
     sums[-1] += clipped[covered:].sum()
     # Each step spreads its count evenly over those of its bins that are not empty in the reference.
-    occupied = (reference[:covered] != 0).reshape(steps, merged).sum(axis=1)
-    share = np.divide(sums, occupied, out=np.zeros(steps), where=occupied > 0)
+    occupied = (reference[:covered] != 0).reshape(ENTROPY_STEPS, merged).sum(axis=1)
+    share = np.divide(sums, occupied, out=np.zeros(ENTROPY_STEPS), where=occupied > 0)
     quantized = np.zeros(len(clipped), dtype=np.int64)
     quantized[:covered] = np.repeat(share.astype(np.int64), merged)
     if not reference.any() or not quantized.any():

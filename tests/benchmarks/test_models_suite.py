@@ -1,5 +1,6 @@
 """The suite about model files, and naive quantization."""
 
+import argparse
 import json
 import logging
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from benchmarks.baselines.naive_quantization import quantize_naively
 from benchmarks.command_line import main
+from benchmarks.suites import models as models_suite
 from finetune.data.dataset import read_split
 from runtime.inference.session import Session
 
@@ -76,6 +78,22 @@ def test_naive_quantization_has_the_recorded_precision(
     assert {zero.dtype.type for zero in zero_points["QuantizeLinear"]} == {activations}
     assert np.int8 in {zero.dtype.type for zero in zero_points["DequantizeLinear"]}  # the weights
     assert all(zero.ndim == 0 for zero in zero_points["DequantizeLinear"])  # one scale for each tensor
+
+
+def test_default_models_are_those_of_the_run_whatever_their_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_suite, "EXPORTED", tmp_path)
+
+    def default() -> list[str]:
+        parser = argparse.ArgumentParser()
+        models_suite.add_arguments(parser)
+        return [path.name for path in parser.parse_args([]).models]
+
+    assert default() == ["flowers-resnet50-fp32.onnx", "flowers-resnet50-int8.onnx"]
+    for name in ("my-plants-resnet50-fp32.onnx", "my-plants-resnet50-int8.onnx", "my-plants-resnet50-naive.onnx"):
+        (tmp_path / name).touch()
+    assert default() == ["my-plants-resnet50-fp32.onnx", "my-plants-resnet50-int8.onnx"]
 
 
 def test_missing_model_is_one_line_and_nothing_is_written(

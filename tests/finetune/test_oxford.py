@@ -1,6 +1,7 @@
 """Oxford's layout on disk, complete and damaged."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from scipy.io import savemat
 from finetune.data.dataset import read_split
 from finetune.data.oxford import CLASSES
 from finetune.data.split import DataError
+from finetune.torchvision_import import Flowers102
 from tests.samples.drawn_flowers import draw_dataset
 
 
@@ -39,9 +41,16 @@ def test_three_split_files_are_equivalent_to_one(dataset: Path, tmp_path: Path) 
         assert one.digest() == three.digest()
 
 
-def test_there_are_102_species() -> None:
+def test_the_102_species_are_those_of_torchvision() -> None:
     assert len(set(CLASSES)) == 102
-    assert (CLASSES[0], CLASSES[-1]) == ("pink primrose", "blackberry lily")
+    assert tuple(name.rstrip("?") for name in Flowers102.classes) == CLASSES
+
+
+def test_a_missing_scipy_is_one_line(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra `bundle` does not install it."""
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(DataError, match=r"imagelabels\.mat: is read with scipy, .* run: pip install scipy"):
+        read_split(copy, "test")
 
 
 def test_missing_images_are_an_error_unless_a_sample_is_declared(copy: Path) -> None:
