@@ -11,6 +11,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from runtime.command_line.flower_infer import main
+from runtime.command_line.memory_settings import reserve_little_memory
 from runtime.command_line.standard_streams import (
     reserve_standard_descriptors,
     silence_decoders,
@@ -22,6 +23,7 @@ from runtime.errors import debugging
 def run() -> int:
     """Run the command ``flower-infer`` and return its exit status."""
     reserve_standard_descriptors()
+    reserve_little_memory()
     if debugging():
         return main(on_ready=enable_keyboard_interrupt)
     end_silence = silence_loading()

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from runtime.answer import Answer, AnswerRule, check_top
-from runtime.errors import FlowerError, PhotoError
+from runtime.errors import FlowerError, OutOfMemoryError, PhotoError
 from runtime.inference.model_file import DEFAULT_MODEL, Cuts, ModelInfo
 from runtime.inference.session import Session
 from runtime.photos.open_photo import Photo
@@ -154,4 +154,10 @@ class FlowerClassifier:
         return self.info.preprocessing(photo)
 
     def _answers(self, pixels: np.ndarray, top: int) -> list[Answer]:
-        return self._rule.answers(self._session.run(pixels), top)
+        try:
+            return self._rule.answers(self._session.run(pixels), top)
+        except OutOfMemoryError:
+            if len(pixels) == 1:
+                raise
+        # One photo needs less memory than a batch.
+        return [answer for image in pixels for answer in self._answers(image[np.newaxis], top)]

@@ -10,8 +10,12 @@ DEBUG_VARIABLE = "FLOWER_EDGE_DEBUG"
 """The environment variable that asks for tracebacks of all errors and for the messages of libraries."""
 
 
-MEMORY_WORDS = ("bad_alloc", "AllocateRaw", "allocate memory", "can't start new thread", "failed to map segment")
-"""How libraries say that memory was refused: C++, onnxruntime, the system, Python's threads, and the loader."""
+MEMORY_WORDS = (
+    "bad_alloc", "AllocateRaw", "allocate memory", "out of memory", "Out of memory", "can't start new thread",
+    "pthread_create failed", "failed to map segment", "without exception set", "without setting an exception",
+)  # fmt: skip
+"""How libraries say that memory was refused: C++, onnxruntime, the system, Pillow, its decoders, threads of Python and
+of onnxruntime, the loader, and Python itself where it could not even make an exception."""
 
 
 def debugging() -> bool:

@@ -3,10 +3,10 @@
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterable, Sequence
 
 from runtime.answer import Answer, answer_to_dict, photo_name
+from runtime.command_line.standard_streams import output_encoding, printable
 
 CSV_COLUMNS = ("photo", "rank", "label", "index", "probability", "uncertain", "verdict", "familiarity",
                "photo_bytes")  # fmt: skip
@@ -79,24 +79,12 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def printable(text: str) -> str:
-    """Return ``text`` without control characters and line ends, in characters that the terminal's encoding has."""
-    clean = "".join(character if character.isprintable() else "�" for character in text)
-    encoding = _encoding()
-    return clean.encode(encoding, "replace").decode(encoding)
-
-
 def _bar(probability: float, width: int = 24) -> str:
     """Return a bar of block characters in eighths, or of ``#`` if the output's encoding lacks them."""
     eighths = round(probability * width * 8)
     bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
     try:
-        bar.encode(_encoding())
+        bar.encode(output_encoding())
     except UnicodeEncodeError:
         return "#" * round(probability * width)
     return bar.rstrip()
-
-
-def _encoding() -> str:
-    # sys.stdout is None if the caller closed it.
-    return getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict
 
 from runtime.classifier import FlowerClassifier
-from runtime.command_line.answer_formats import columns, printable
+from runtime.command_line.answer_formats import columns
+from runtime.command_line.standard_streams import printable
 from runtime.inference.devices import DEVICES
 from runtime.inference.model_file import FORMAT
 from runtime.inference.providers import available_devices

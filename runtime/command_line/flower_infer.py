@@ -14,6 +14,7 @@ from runtime.command_line.arguments import add_threads_argument, positive_int
 from runtime.command_line.completion import complete
 from runtime.command_line.names_and_cuts import add_answer_arguments, read_names
 from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, print_traceback
+from runtime.command_line.standard_streams import printable
 from runtime.distribution import __version__
 from runtime.errors import FlowerError, says_too_little_memory
 from runtime.inference.devices import DEVICE_NAMES
@@ -107,7 +108,7 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
     except ModuleNotFoundError as error:
         _print_error(FlowerError(f"{error.name} is not installed; run: pip install numpy pillow onnxruntime"))
         return EXIT_USAGE
-    except (ImportError, MemoryError, RuntimeError) as error:
+    except (ImportError, MemoryError, RuntimeError, SystemError) as error:
         if not says_too_little_memory(error):
             raise
         if sys.stderr is not None:  # nothing is imported here, because that needs memory
@@ -266,8 +267,6 @@ def _print(text: str) -> None:
 def _print_error(error: FlowerError) -> None:
     if sys.stderr is None:  # the caller closed standard error
         return
-    from runtime.command_line.answer_formats import printable
-
     print_traceback(error)
     print(f"flower-infer: {printable(str(error))}", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""The standard streams of a command: keeping their descriptors, and keeping libraries from writing to them."""
+"""The standard streams of a command: their descriptors, what libraries write to them, and what can be shown."""
 
 import faulthandler
 import os
@@ -66,3 +66,16 @@ def silence_decoders() -> None:
         library.TIFFSetWarningHandler(None)
     except (OSError, AttributeError):  # a Pillow without libtiff, or linked in another way
         return
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without control characters and line ends, in characters that the terminal's encoding has."""
+    clean = "".join(character if character.isprintable() else "�" for character in text)
+    encoding = output_encoding()
+    return clean.encode(encoding, "replace").decode(encoding)
+
+
+def output_encoding() -> str:
+    """Return the encoding of standard output."""
+    # sys.stdout is None if the caller closed it.
+    return getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.distribution import module_command
-from runtime.errors import ModelError
+from runtime.errors import ModelError, OutOfMemoryError, says_too_little_memory
 from runtime.photos.preprocessing import Preprocessing
 
 INPUT, OUTPUT = "image", "logits"
@@ -41,6 +41,7 @@ EXTERNAL_DATA = b"location"
 """A key in TensorProto.external_data (onnx.proto), which every reference to another file contains."""
 KEY_LENGTH = re.compile(rb"(?:\x08|\x88\x80*\x00)\Z")
 """The bytes before that key: its length as a protobuf varint, which a forged file may write with extra bytes."""
+NOT_ENOUGH_MEMORY = "not enough memory for the network; close other programs, or raise the limit of this process"
 DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "flowers-resnet50-int8.onnx"
 """The model inside the package."""
 
@@ -195,6 +196,7 @@ def check_model_file(path: Path) -> None:
 
     Raises:
         ModelError: the file is missing, unreadable, empty, too large, no regular file, or refers to other files.
+        OutOfMemoryError: the memory does not suffice now.
     """
     try:
         if path.is_dir():
@@ -213,5 +215,7 @@ def check_model_file(path: Path) -> None:
                 if KEY_LENGTH.search(content[max(0, position - 10) : position]):
                     raise ModelError(f"{path}: not a model of this toolkit: it has weights in other files")
                 position = content.find(EXTERNAL_DATA, position + 1)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
+        if says_too_little_memory(error):
+            raise OutOfMemoryError(NOT_ENOUGH_MEMORY) from None
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None

@@ -15,7 +15,7 @@ from runtime.errors import DeviceError, ModelError, OutOfMemoryError, debugging,
 from runtime.inference.cpu_threads import cpu_threads
 from runtime.inference.devices import Device
 from runtime.inference.int8_overflow import int8_products_overflow
-from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, ModelInfo, check_model_file
+from runtime.inference.model_file import FAMILIARITY, INPUT, NOT_ENOUGH_MEMORY, OUTPUT, ModelInfo, check_model_file
 from runtime.inference.providers import (
     candidate_devices,
     first_line,
@@ -23,8 +23,6 @@ from runtime.inference.providers import (
     providers_for,
     reason_not_started,
 )
-
-NOT_ENOUGH_MEMORY = "not enough memory for the network; close other programs, or raise the limit of this process"
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+import numpy as np
 from PIL import Image
 
 from runtime.photos.formats import FORMATS, format_of
@@ -93,6 +94,15 @@ def give_back_free_memory() -> None:
     """
     if trim := _trim_function():
         trim(0)
+
+
+def has_memory_for(count: int) -> bool:
+    """Return whether the system lets this process have ``count`` bytes more. They are not touched."""
+    try:
+        np.empty(count, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def decoding_bytes(image: Image.Image, min_side: int | None) -> int:

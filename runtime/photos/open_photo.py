@@ -26,12 +26,13 @@ from runtime.photos.decoding_memory import (
     LARGE_FILE_BYTES,
     decoding_bytes,
     give_back_free_memory,
+    has_memory_for,
 )
 from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, HEIC_PACKAGE, format_names, format_of
 from runtime.photos.jpeg_end import decode_without_end
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
 from runtime.photos.pixel_meaning import correct_colours
-from runtime.photos.reading import read_photo
+from runtime.photos.reading import not_enough_memory, read_photo
 from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
 from runtime.photos.structure.file_end import ends_early
 from runtime.photos.structure.heif_brands import is_heic
@@ -73,16 +74,19 @@ def opened_photo(photo: Photo, *, min_side: int | None = None) -> Iterator[Image
     All threads together use a limited amount of memory for decoding (`runtime.photos.decoding_memory`), so a thread may
     wait here.
     """
-    if isinstance(photo, np.ndarray):
-        yield image_from_array(photo)
-    elif isinstance(photo, Image.Image):
-        check_size(photo, "the image")
-        yield upright_rgb(photo, "the image", copy=True, min_side=min_side)
-    else:
-        with ExitStack() as stack:
-            if is_large := _is_large_file(photo):
-                stack.enter_context(DECODING_MEMORY.reserve(BUDGET_BYTES))
-            yield _decode_file(*read_photo(photo), min_side, None if is_large else stack)
+    try:
+        if isinstance(photo, np.ndarray):
+            yield image_from_array(photo)
+        elif isinstance(photo, Image.Image):
+            check_size(photo, "the image")
+            yield upright_rgb(photo, "the image", copy=True, min_side=min_side)
+        else:
+            with ExitStack() as stack:
+                if is_large := _is_large_file(photo):
+                    stack.enter_context(DECODING_MEMORY.reserve(BUDGET_BYTES))
+                yield _decode_file(*read_photo(photo), min_side, None if is_large else stack)
+    except MemoryError:
+        raise not_enough_memory(str(photo) if isinstance(photo, str | os.PathLike) else "the photo") from None
 
 
 def _is_large_file(photo: Photo) -> bool:
@@ -132,7 +136,13 @@ def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | 
         correct_colours(image)
         if min_side and format_of(image) is FORMATS["JPEG"]:
             _reduce_scale(image, min_side)
-        return upright_rgb(image, name, min_side=min_side)
+        try:
+            return upright_rgb(image, name, min_side=min_side)
+        except DamagedPhotoError:
+            # libjpeg and others do not say whether memory was refused.
+            if not has_memory_for(needed):
+                raise not_enough_memory(name) from None
+            raise
 
 
 def _truncated(name: str) -> TruncatedPhotoError:

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from runtime.errors import FlowerError, OutOfMemoryError
@@ -12,6 +13,9 @@ Decoded = TypeVar("Decoded")
 
 SOURCE_TIMEOUT_S = 0.01
 """Seconds without a new item after which ``sources`` counts as waiting for input."""
+CHECK_THREADS_S = 1.0
+"""Seconds after which a wait looks whether a thread has ended early."""
+NO_MEMORY_FOR_THREADS = "not enough memory for a thread; close other programs"
 
 
 class PrefetchDecoder(Generic[Source, Decoded]):
@@ -65,7 +69,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
                 thread.start()
             except RuntimeError:  # too little memory for the stack of a thread, or too many threads
                 if not self._threads:
-                    raise OutOfMemoryError("not enough memory for a thread; close other programs") from None
+                    raise OutOfMemoryError(NO_MEMORY_FOR_THREADS) from None
                 break
             self._threads.append(thread)
 
@@ -79,6 +83,7 @@ class PrefetchDecoder(Generic[Source, Decoded]):
 
         Raises:
             FlowerError: this process was forked from the one whose threads decode.
+            OutOfMemoryError: a thread ended because the memory did not suffice for its own bookkeeping.
             BaseException: the exception of ``sources``, or one of ``decode`` that is not a `FlowerError`, after all
                 results before it are taken.
         """
@@ -92,9 +97,13 @@ class PrefetchDecoder(Generic[Source, Decoded]):
                 self._may_start, self._ahead = True, min(2 * self._ahead, self._depth)
                 self._changed.notify_all()
             while not self._has_enough():
-                changed = self._changed.wait(SOURCE_TIMEOUT_S if self._taken in self._results else None)
-                if not changed and not self._decoding:
+                has_result = self._taken in self._results
+                if self._changed.wait(SOURCE_TIMEOUT_S if has_result else CHECK_THREADS_S):
+                    continue
+                if has_result and not self._decoding:
                     break  # the iterator waits for input: return the finished results
+                if self._has_lost_a_thread():
+                    raise OutOfMemoryError(NO_MEMORY_FOR_THREADS)
             batch: list[tuple[Source, Decoded | FlowerError]] = []
             while len(batch) < limit and self._taken in self._results:
                 source, result = self._results[self._taken]
@@ -126,7 +135,18 @@ class PrefetchDecoder(Generic[Source, Decoded]):
         wanted = max(1, min(self._wanted, self._started - self._taken))
         return all(number in self._results for number in range(self._taken, self._taken + wanted))
 
+    def _has_lost_a_thread(self) -> bool:
+        """Return whether a thread ended before its work was done. Without any memory it cannot say so itself."""
+        if self._has_enough():
+            return False
+        alive = [thread.is_alive() for thread in self._threads]
+        return not any(alive) if self._exhausted else not all(alive)
+
     def _work(self) -> None:
+        with suppress(MemoryError):  # when even an exception cannot be handled; `next_batch` notices it
+            self._decode_all()
+
+    def _decode_all(self) -> None:
         while (work := self._next_source()) is not None:
             number, source = work
             result: Decoded | BaseException

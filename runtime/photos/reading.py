@@ -7,7 +7,13 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from runtime.errors import OutOfMemoryError, PhotoError, TruncatedPhotoError, UnreadableError
+from runtime.errors import (
+    OutOfMemoryError,
+    PhotoError,
+    TruncatedPhotoError,
+    UnreadableError,
+    says_too_little_memory,
+)
 from runtime.photos.limits import MAX_BYTES
 
 PIECE_BYTES = 1024**2
@@ -72,8 +78,11 @@ def unreadable(name: str, error: OSError | ValueError | ImportError) -> PhotoErr
         error: what the system or Python said. It is an `ImportError` if a decoder cannot be loaded.
 
     Returns:
-        An `UnreadableError` if the reason may pass, otherwise a `PhotoError`.
+        An `OutOfMemoryError` if memory was refused, an `UnreadableError` if the reason may pass in another way,
+        otherwise a `PhotoError`.
     """
+    if says_too_little_memory(error):
+        return not_enough_memory(name)
     number = getattr(error, "errno", None)
     passing = isinstance(error, ImportError) or (number is not None and number not in FAULTS_OF_NAMES)
     kind = UnreadableError if passing else PhotoError

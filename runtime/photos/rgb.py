@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from runtime.errors import DamagedPhotoError, PhotoError
+from runtime.errors import DamagedPhotoError, PhotoError, says_too_little_memory
 from runtime.photos.pixel_meaning import check_meaning, first_frame_box, grey_scale, may_lack_alpha
 from runtime.photos.reading import not_enough_memory, unreadable
 
@@ -85,7 +85,7 @@ def decoding_error(name: str, error: Exception) -> PhotoError:
         name: of the photo, for the message.
         error: what Pillow raised.
     """
-    if isinstance(error, MemoryError):
+    if says_too_little_memory(error):
         return not_enough_memory(name)
     # Errors of the system come from loading a decoder. Pillow's own errors about a photo have no number.
     if isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is not None):

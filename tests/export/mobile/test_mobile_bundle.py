@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from export.command_line import main
 from export.errors import ExportError
@@ -16,6 +17,7 @@ from export.mobile import bundle, bundle_check
 from export.mobile.bundle import ANY_SIZE_FILE, MANIFEST, OVERFLOW_NOTE, build_mobile_bundle
 from export.mobile.bundle_check import LABELS, BundleAnswer, BundleModel
 from finetune.data.dataset import read_split
+from finetune.data.split import Split
 from runtime import FlowerClassifier, FlowerError, ModelError
 from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.photos.open_photo import open_photo
@@ -195,6 +197,36 @@ def test_wrong_order_of_the_channels_is_detected_without_photographs(
     monkeypatch.setattr(BundleModel, "__call__", lambda self, photo: classify(self, photo[..., ::-1].copy()))
     with pytest.raises(ExportError, match="drawn pictures, less than 99%"):
         build_mobile_bundle(save_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "app", None)
+
+
+@pytest.mark.parametrize(("swapped", "accepted"), [(101, True), (200, False)])
+def test_of_few_photographs_one_may_lie_between_two_names(
+    swapped: int, accepted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One photograph gets its second name first: one that is nearly as much red as green, or a plainly red one."""
+    colours = [(200, 20, 20), (20, 200, 20), (101, 100, 20)]
+    paths = tuple(tmp_path / f"{index}.png" for index in range(len(colours)))
+    for path, colour in zip(paths, colours, strict=True):
+        Image.new("RGB", (40, 30), colour).save(path)
+    split = Split("test", paths, np.array([0, 1, 0]), INFO.classes, len(paths))
+    classify = BundleModel.__call__
+
+    def swap(self: BundleModel, photo: np.ndarray) -> BundleAnswer:
+        answer = classify(self, photo)
+        if photo.reshape(-1, 3)[0, 0] != swapped:
+            return answer
+        order = [1, 0, 2]
+        names = [answer.names[index] for index in order]
+        return replace(answer, names=names, indices=answer.indices[order], probabilities=answer.probabilities[order])
+
+    monkeypatch.setattr(BundleModel, "__call__", swap)
+    model = save_tiny_model(tmp_path / "tiny.onnx")
+    if accepted:
+        checks = build_mobile_bundle(model, tmp_path / "app", split).checks
+        assert [check.agreement for check in checks.values()] == pytest.approx([2 / 3, 2 / 3])
+    else:
+        with pytest.raises(ExportError, match=r"the same top-1 as flower-infer on 66\.67%"):
+            build_mobile_bundle(model, tmp_path / "app", split)
 
 
 def test_class_name_of_two_lines_is_rejected(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.errors import FlowerError, PhotoError
+from runtime.errors import FlowerError, OutOfMemoryError, PhotoError
 from runtime.photos.prefetch import PrefetchDecoder
 
 
@@ -113,3 +114,30 @@ def test_an_error_of_the_source_is_raised_after_its_results() -> None:
     assert decoder.next_batch(4) == [(1, 1)]
     with pytest.raises(KeyError):
         decoder.next_batch(4)
+
+
+class FullResults(dict):  # type: ignore[type-arg]
+    """Stands for a process without memory."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_thread_that_ends_for_lack_of_memory_is_an_error(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.photos.prefetch.CHECK_THREADS_S", 0.01, raising=False)
+    ready = threading.Event()
+
+    def source() -> Iterator[int]:
+        ready.wait(10)
+        yield from range(count)
+
+    decoder = PrefetchDecoder(source(), lambda number: number, threads=2, depth=4)
+    decoder._results = FullResults()
+    ready.set()
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(decoder.next_batch, 4)
+        try:
+            assert isinstance(found.exception(10), OutOfMemoryError)
+        finally:
+            decoder._decoding, decoder._exhausted = 0, True  # so that a wait ends
