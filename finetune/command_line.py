@@ -24,7 +24,7 @@ examples:
   {COMMAND}                                  download Oxford 102 Flowers and ImageNet weights, fine-tune
   {COMMAND} --data data --weights resnet50.pth --output runs/flowers
   {COMMAND} --resume --output runs/flowers     continue, with the data, weights and recipe of the start
-  {COMMAND} --data data --recipe fast        6 minutes instead of 22 (best: 66)
+  {COMMAND} --data data --recipe fast        7 minutes instead of 22 (best: 66)
   {COMMAND} --data my-plants                 your own photographs: my-plants/CLASS/*.jpg
   {COMMAND} --data data --splits train,val   train on all labelled photographs except the test split
   torchrun --nproc-per-node 4 {COMMAND.removeprefix("python ")} --data data          train on four GPUs

@@ -16,6 +16,12 @@ SHORT_RECIPE = Recipe(epochs=2, size=64, final_size=64, batch_size=8, validate_e
 """The recipe of `SHORT`."""
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Compute in one thread, also after a test that chose more. The probe's rounding depends on the number of threads."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def small_network() -> Iterator[None]:
     """`PhotoNetwork` is a small ResNet during the test."""
@@ -40,6 +46,7 @@ def small_run(dataset: Path, small_weights: Path, make_once: Callable[..., Path]
     """The output folder of `train` with `SHORT_RECIPE` and the small network. Tests must not change it."""
 
     def build(folder: Path) -> None:
+        torch.set_num_threads(1)
         with small.small_network():
             train(
                 dataset,
