@@ -18,7 +18,7 @@ SHORT_RECIPE = Recipe(epochs=2, size=64, final_size=64, batch_size=8, validate_e
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Compute in one thread, also after a test that chose more. The probe's rounding depends on the number of threads."""
+    """Compute in one thread, also after a test that chose more: rounding depends on the number of threads."""
     torch.set_num_threads(1)
 
 
