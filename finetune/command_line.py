@@ -116,6 +116,7 @@ def _add_preprocessing_arguments(group: argparse._ArgumentGroup) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train as ``options`` say. What they do not say has its default, or with ``--resume`` the value of the start."""
     # Imported here, because torch takes seconds to import, and --help and shell completion do not need it.
+    from finetune.data.what_is_there import holds_other_files
     from finetune.run.settings import Settings, load_settings
     from finetune.training.train import train
 
@@ -139,7 +140,9 @@ def run(options: argparse.Namespace) -> None:
     )
     # Flushed, so that a log file has every line while training runs.
     report = partial(print, flush=True)
-    download = options.download or (options.data is None and settings.data == DEFAULT_DATA)
+    # Where nothing was named, the folder may still be the user's own.
+    unnamed = options.data is None and settings.data == DEFAULT_DATA
+    download = options.download or (unnamed and not holds_other_files(settings.data))
     train(**settings.arguments(), download=download, output=options.output, resume=options.resume, report=report)
 
 

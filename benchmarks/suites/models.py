@@ -18,11 +18,11 @@ from benchmarks.core.process_timing import infer_command, measure_commands
 from benchmarks.core.timing import interleaved, percentiles, speedup
 from benchmarks.measurements import accuracy
 from export.graph.networks import TorchNetwork
-from export.stages.load import training_data_differences, training_splits
+from export.stages.evidence import changed_photographs
 from export.verification.evaluation import Network, run_split
 from finetune.accuracy import confusion, per_class
 from finetune.data.dataset import read_split
-from finetune.data.split import Split, join_splits
+from finetune.data.split import Split
 from finetune.network.checkpoint import Checkpoint, load_checkpoint
 from runtime.classifier import FlowerClassifier
 from runtime.command_line.arguments import add_data_argument, add_threads_argument
@@ -92,10 +92,8 @@ def measure(run: Run) -> Figures:
     path = options.checkpoint or (DEFAULT_CHECKPOINT if DEFAULT_CHECKPOINT.is_file() else None)
     checkpoint = load_checkpoint(path) if path else None
     _check_compatible(checkpoint, sessions, split)
-    if checkpoint is not None:
-        training = join_splits([read_split(options.data, name) for name in training_splits(checkpoint.provenance)])
-        for line in training_data_differences(checkpoint, training):
-            print(f"benchmarks: {line}", file=sys.stderr)
+    for line in _warnings(checkpoint, sessions, options):
+        print(f"benchmarks: {line}", file=sys.stderr)
 
     networks: dict[str, Network] = {**({PYTORCH: TorchNetwork(checkpoint)} if checkpoint else {}), **sessions}
     outputs = run_split(networks, split, next(iter(sessions.values())).info.preprocessing)
@@ -125,6 +123,15 @@ def measure(run: Run) -> Figures:
         "worst_classes": accuracy.worst_classes(final, split),
         "confused_pairs": accuracy.confused_pairs(final, split),
     }  # fmt: skip
+
+
+def _warnings(checkpoint: Checkpoint | None, sessions: Mapping[str, Session], options: argparse.Namespace) -> list[str]:
+    """Return lines about photographs that are not those of the training. A model file has fewer of its records."""
+    names = (options.split,)
+    if checkpoint is not None:
+        return [*changed_photographs(options.data, checkpoint.provenance, checkpoint.trained_on, names=names)]
+    provenance = next(iter(sessions.values())).info.training.get("provenance")
+    return [*changed_photographs(options.data, provenance, names=names)] if isinstance(provenance, dict) else []
 
 
 def _with_naive(options: argparse.Namespace) -> list[Path]:

@@ -18,8 +18,8 @@ SHARE_NAMED = 0.95
 """Share of the photographs of known flowers that at least get a name. Each cut excludes half of the others."""
 SHARE_NAMED_STRICT = 0.80
 """Likewise, with the strict cuts."""
-ENOUGH_PHOTOGRAPHS = 60
-"""With fewer photographs, the interval of the expected share is so wide that the export says so."""
+ENOUGH_PHOTOGRAPHS = 100
+"""With fewer validation photographs, the export says that what is fitted on them is uncertain."""
 
 
 @dataclass(frozen=True)

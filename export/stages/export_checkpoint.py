@@ -6,11 +6,12 @@ from pathlib import Path
 from export.errors import ExportError
 from export.files.model_metadata import check_confidence_values, note_on_kept_threshold
 from export.quantization.ranges import METHODS
+from export.stages.evidence import changed_photographs, too_few_photographs
 from export.stages.familiarity import fit_familiarity
 from export.stages.finish import GivenConfidence, finish
 from export.stages.float_network import build_float_network
 from export.stages.guard import check_accuracy, report_named_share, report_trained_on
-from export.stages.load import data_warnings, load
+from export.stages.load import load
 from export.stages.measure import measure
 from export.stages.quantize import QuantizationOptions, quantize_variants
 from export.stages.write import ExportedModel, write
@@ -104,7 +105,12 @@ def export_checkpoint(
                 )
         if (note := note_on_kept_threshold(twin, temperature, threshold)) is not None:
             report(note)
-    for line in data_warnings(inputs):
+    held_out = ("val",) if evaluate is None else ("val", evaluate)
+    source = inputs.checkpoint
+    for line in (
+        *changed_photographs(Path(data), source.provenance, source.trained_on, names=held_out),
+        *too_few_photographs(inputs),
+    ):
         report(f"data     {line}")
     network = build_float_network(inputs, report)
     distance = fit_familiarity(inputs, network, twin, report)

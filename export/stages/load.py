@@ -14,10 +14,6 @@ from finetune.data.split import SPLITS, Split, join_splits
 from finetune.network.checkpoint import Checkpoint, load_checkpoint
 
 BATCH = 16
-ENOUGH_CALIBRATION = 100
-"""Validation photographs below which the export warns."""
-ENOUGH_OF_A_CLASS = 5
-"""Training photographs of a class below which the export warns."""
 
 
 @dataclass(frozen=True)
@@ -83,40 +79,6 @@ def load(
         )
     training = join_splits([read_split(data, name) for name in training_splits(checkpoint.provenance)])
     return ExportInputs(checkpoint_file, checkpoint, calibration, evaluation, training)
-
-
-def data_warnings(inputs: ExportInputs) -> Iterator[str]:
-    """Yield what makes the figures of an export less certain than they look."""
-    yield from training_data_differences(inputs.checkpoint, inputs.training)
-    if len(inputs.calibration) < ENOUGH_CALIBRATION:
-        yield (
-            f"only {len(inputs.calibration):,} validation photographs: activation ranges, temperature and cuts are "
-            f"uncertain; {ENOUGH_CALIBRATION} are a useful minimum"
-        )
-    counts = np.bincount(inputs.training.labels, minlength=len(inputs.checkpoint.classes))
-    if few := int((counts < ENOUGH_OF_A_CLASS).sum()):
-        yield (
-            f"{few:,} classes have fewer than {ENOUGH_OF_A_CLASS} training photographs: their familiarity is uncertain"
-        )
-
-
-def training_data_differences(checkpoint: Checkpoint, training: Split) -> Iterator[str]:
-    """Yield a line if the photographs for training are not those that the network was trained on.
-
-    Args:
-        checkpoint: its provenance has the number of photographs and their digest.
-        training: the photographs that are there now.
-    """
-    recorded, count = checkpoint.provenance.get("train_sha256"), checkpoint.provenance.get("train_images")
-    if not isinstance(recorded, str) or not isinstance(count, int):
-        return
-    # With --limit, training took a part of the split.
-    if recorded not in (training.digest(), training.head(count).digest()):
-        yield (
-            f"the training photographs ({len(training):,}) are not those of the checkpoint ({count:,}): some were "
-            "added, removed or changed, or another version divided them; figures of photographs that the network was "
-            "trained on are too high"
-        )
 
 
 def training_splits(provenance: Mapping[str, Any]) -> list[str]:

@@ -23,6 +23,10 @@ SPLIT_NAMES = {
 """Name of a folder in lower case → the split that it holds."""
 
 
+LINE_BREAKERS = ("Cc", "Zl", "Zp")
+"""Unicode's categories of control characters and line ends, which would break tables and terminals."""
+
+
 def is_class_folders(data: Path) -> bool:
     """Return whether ``data`` holds photographs in class-named folders, directly or below a folder for training.
 
@@ -48,7 +52,11 @@ def read_class_folders(data: Path, name: str) -> Split:
         classes = _photos_by_class(folders["train"])
         photographs = _photos_by_class(folders[name]) if name in folders else {}
         if not photographs:
-            raise DataError(f"{data / name}: no photographs in class-named folders; the split {name} needs them")
+            others = sorted(path.name for path in data.iterdir() if path.is_dir() and not is_never_photo(path.name))
+            raise DataError(
+                f"{data / name}: no photographs in class-named folders; the split {name} needs them. The folders there "
+                f"are {', '.join(others)}"
+            )
         unknown_classes = sorted(photographs.keys() - classes.keys())
         if unknown_classes:
             folder = photographs[unknown_classes[0]][0].parent
@@ -106,6 +114,8 @@ def _photos_by_class(folder: Path) -> dict[str, list[Path]]:
             except UnicodeEncodeError:
                 # Class names go into model files, tables and web pages. File names stay here, and may be any bytes.
                 raise DataError(f"{path}: the name of this class is not UTF-8; rename the folder") from None
+            if any(unicodedata.category(character) in LINE_BREAKERS for character in path.name):
+                raise DataError(f"{str(path)!r}: the name of this class has control characters; rename the folder")
             classes.setdefault(unicodedata.normalize("NFC", path.name), []).extend(photographs)
     lower: dict[str, str] = {}
     for label in sorted(classes):

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from finetune.data.dataset import is_dataset
 from finetune.data.split import DataError
-from finetune.data.what_is_there import no_data_set_message
+from finetune.data.what_is_there import OXFORD_FOLDER, no_data_set_message
 from finetune.torchvision_import import Flowers102, models
 from runtime.files.digest import file_digest
 
@@ -55,7 +55,7 @@ def ensure_dataset(
         return
     if not download:
         raise DataError(no_data_set_message(data))
-    folder = data / "flowers-102"
+    folder = data / OXFORD_FOLDER
     with _exclusive(folder):
         if is_dataset(data):
             return

@@ -1,8 +1,11 @@
 """What looks like photographs in a data set of class folders, but is in no class."""
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
+from finetune.data.dataset import read_split
+from finetune.data.split import SPLITS, DataError
 from runtime.errors import FlowerError
 from runtime.photos.left_out import is_never_photo, left_out_message
 from runtime.photos.listing import photos_below
@@ -11,26 +14,31 @@ SHOWN = 3
 """Most folders that are named in a line."""
 
 
-def passed_over(data: Path, example: Path) -> list[str]:
-    """Return lines about the photographs below ``data`` that belong to no class, and the folders that cannot be read.
+def passed_over(data: Path) -> list[str]:
+    """Return lines about the photographs below ``data`` that are in no split, and the folders that cannot be read.
 
     Args:
-        data: folder of the data set.
-        example: one photograph of the data set. Those in folders that are deeper or less deep are in no class.
+        data: folder of a data set of class folders, with photographs for training.
     """
-    depth = len(example.relative_to(data).parts)
+    used: set[str] = set()
+    for name in SPLITS:
+        with contextlib.suppress(DataError):  # a split may be missing; whoever needs it reports the error
+            used.update(map(str, read_split(data, name).paths))
+    depth = len(Path(min(used)).relative_to(data).parts)
     folders: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     lines = []
     for name, photo in photos_below(str(data), left_out):
         if isinstance(photo, FlowerError):
             lines.append(str(photo))
-        elif len(Path(name).relative_to(data).parts) != depth:
+        elif name not in used:
             folders[str(Path(name).parent)] += 1
     if folders:
         named = ", ".join(f"{folder} ({number:,})" for folder, number in folders.most_common(SHOWN))
         more = f" and {len(folders) - SHOWN:,} more folders" if len(folders) > SHOWN else ""
-        lines.append(f"{folders.total():,} photographs are not directly in a class folder and not used: {named}{more}")
+        lines.append(
+            f"{folders.total():,} photographs are not used, because they are in no class of a split: {named}{more}"
+        )
     if left_out:
         lines.append(left_out_message(left_out))
     if empty := _folders_without_photographs(data, depth):

@@ -1,6 +1,9 @@
-"""Reading all photographs before training, so that all damaged ones are found at once and not one in each run."""
+"""Reading all photographs before training, so that all damaged ones are found at once and not one in each run.
 
-from collections.abc import Sequence
+Copies are found as well: one photograph in two splits, or in two classes.
+"""
+
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,6 +43,32 @@ def check_photographs(splits: Sequence[Split]) -> None:
             f"{len(problems):,} of {len(paths):,} photographs cannot be read: {'; '.join(problems[:SHOWN])}{more}. "
             "Remove them from the data set, or save them again as JPEG"
         )
+
+
+def copies(splits: Sequence[Split]) -> Iterator[str]:
+    """Yield lines about photographs, the same to the byte, that are in two splits or in two classes.
+
+    Raises:
+        DataError: a photograph cannot be read.
+    """
+    first: dict[str, tuple[Split, int]] = {}
+    in_classes: list[str] = []
+    for split in splits:
+        in_split: list[str] = []
+        for index, fingerprint in enumerate(split.fingerprints()):
+            other, place = first.setdefault(fingerprint, (split, index))
+            pair = f"{other.paths[place]} and {split.paths[index]}"
+            if other is not split:
+                in_split.append(pair)
+            if other.labels[place] != split.labels[index]:
+                in_classes.append(pair)
+        if in_split:
+            yield (
+                f"{len(in_split):,} photographs of {split.name} are copies of photographs of another split, for "
+                f"example {in_split[0]}: accuracy on them is too high; remove them"
+            )
+    if in_classes:
+        yield f"{len(in_classes):,} photographs are in two classes, for example {in_classes[0]}; remove one of each"
 
 
 def _problem(path: Path) -> str | None:

@@ -5,14 +5,25 @@ from pathlib import Path
 
 from runtime.distribution import module_command
 from runtime.errors import FlowerError
-from runtime.photos.left_out import left_out_message
+from runtime.photos.left_out import is_never_photo, left_out_message
 from runtime.photos.listing import photos_below
+
+OXFORD_FOLDER = "flowers-102"
+"""In the folder of the data set, as torchvision names it."""
 
 PLACES = {
     1: "{count:,} photographs directly in it; put each into a folder that is named after its class",
     3: "{count:,} photographs two folders deep; name the folder above the class folders",
 }
 """Names in the path of a photograph → what is said about such photographs. Deeper ones are said as for 3."""
+
+
+def holds_other_files(folder: Path) -> bool:
+    """Return whether there is something in ``folder`` that no download of Oxford 102 Flowers put there."""
+    return folder.exists() and (
+        not folder.is_dir()
+        or any(path.name != OXFORD_FOLDER and not is_never_photo(path.name) for path in folder.iterdir())
+    )
 
 
 def no_data_set_message(data: Path) -> str:
@@ -22,7 +33,7 @@ def no_data_set_message(data: Path) -> str:
         return f"{data}: no such folder; check the name{download}"
     if not data.is_dir():
         return f"{data}: is a file, not the folder of a data set"
-    for folder in (data, data / "flowers-102"):
+    for folder in (data, data / OXFORD_FOLDER):
         if (folder / "jpg").is_dir():
             return f"{folder}: no Oxford 102 Flowers here: imagelabels.mat is missing beside jpg; download it again"
     depths: Counter[int] = Counter()

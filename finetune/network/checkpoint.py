@@ -37,6 +37,8 @@ class Checkpoint:
     """Names and digests of the photographs and of the pretrained weights; device and precision."""
     versions: dict[str, str]
     architecture: str = "resnet50"
+    trained_on: tuple[str, ...] = ()
+    """`Split.fingerprints` of the photographs that the weights were trained on. Empty in files of version 0.3."""
 
     def network(self) -> PhotoNetwork:
         """Build the network in eval mode, float32, on the CPU.
@@ -74,6 +76,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "metrics": checkpoint.metrics,
         "provenance": checkpoint.provenance,
         "versions": checkpoint.versions,
+        "trained_on": list(checkpoint.trained_on),
     }
     save_tensors(content, path)
 
@@ -99,6 +102,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: holds no class names; train it again")
     if not (isinstance(state_dict, dict) and all(isinstance(t, torch.Tensor) for t in state_dict.values())):
         raise CheckpointError(f"{path}: holds no weights; train it again")
+    trained_on = content.get("trained_on", [])
+    if not (isinstance(trained_on, list) and all(isinstance(each, str) for each in trained_on)):
+        raise CheckpointError(f"{path}: its section 'trained_on' is damaged; train it again")
 
     def section(key: str) -> dict[str, Any]:
         value = content.get(key)
@@ -114,6 +120,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         metrics=section("metrics"),
         provenance=section("provenance"),
         versions=section("versions"),
+        trained_on=tuple(trained_on),
     )
 
 

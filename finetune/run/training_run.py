@@ -37,4 +37,6 @@ class TrainingRun:
     """Whether to log for TensorBoard as well."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What the run was started with, for ``last.pt``: the values of `finetune.run.settings.Settings`."""
+    trained_on: tuple[str, ...] = ()
+    """`Split.fingerprints` of ``train``; part of the checkpoint."""
     report: Callable[[str], None] = print

@@ -90,6 +90,10 @@ def _update_swa(averaged: PARAM_LIST, current: PARAM_LIST, count: torch.Tensor |
             target.copy_(source)
 
 
+NEW_PROVENANCE = ("limit", "test_images", "test_sha256")
+"""What version 0.3 did not record."""
+
+
 def _identity(run: TrainingRun) -> dict[str, dict[str, Any]]:
     """Return the settings that must be equal for a run to be resumed."""
     return {
@@ -134,6 +138,8 @@ def load_state(run: TrainingRun, state: TrainingState) -> TrainingState:
     try:
         for key, expected in _identity(run).items():
             for name in sorted(expected.keys() | content[key].keys()):
+                if name in NEW_PROVENANCE and name not in content[key]:
+                    continue
                 if expected.get(name) != content[key].get(name):
                     raise CheckpointError(
                         f"{path}: the run started with {name} {content[key].get(name)!r}, not {expected.get(name)!r}; "

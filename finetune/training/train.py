@@ -13,8 +13,8 @@ from finetune.data.class_table import class_table
 from finetune.data.dataset import OXFORD, describe_dataset, read_split
 from finetune.data.download import ensure_dataset, ensure_weights
 from finetune.data.passed_over import passed_over
-from finetune.data.photo_check import check_photographs
-from finetune.data.split import Split, join_splits
+from finetune.data.photo_check import check_photographs, copies
+from finetune.data.split import DataError, Split, join_splits
 from finetune.network.checkpoint import load_checkpoint
 from finetune.network.photo_network import PhotoNetwork
 from finetune.network.pretrained import load_pretrained
@@ -154,10 +154,14 @@ def train(
     for line in class_table(train_split, val_split):
         report_once(f"classes  {line}")
     if describe_dataset(data) != OXFORD:
-        for line in passed_over(data, train_split.paths[0]):
+        for line in passed_over(data):
             report_once(f"data     {line}")
+    test_split = _read_test_split(data, limit, report_once)
+    used = [split for split in (train_split, val_split, test_split) if split is not None]
     if processes.is_main:
-        check_photographs([split for split in (train_split, val_split) if split is not None])
+        check_photographs(used)
+    for line in copies(used):
+        report_once(f"data     {line}")
 
     weights = Path(weights) if weights is not None else ensure_weights()
     report_once(f"weights  {weights.name}")
@@ -169,7 +173,7 @@ def train(
         train=train_split,
         val=val_split,
         output=output,
-        provenance=_provenance(data, train_split, val_split, weights, hardware),
+        provenance=_provenance(settings, weights, hardware, train=train_split, val=val_split, test=test_split),
         versions=tool_versions("torch", "torchvision", "numpy", "pillow"),
         hardware=hardware,
         processes=processes,
@@ -177,6 +181,7 @@ def train(
         cache_bytes=cache_bytes,
         tensorboard=tensorboard,
         settings=settings.to_dict(),
+        trained_on=train_split.fingerprints(),
         report=report_once,
     )
     runs = tuple(_train_one(part, weights, resume=resume) for part in runs_by_seed(run))
@@ -214,15 +219,29 @@ def _read_splits(data: Path, splits: Sequence[str], limit: int | None) -> tuple[
     return train_split, None if "val" in splits else read_split(data, "val").head(limit)
 
 
-def _provenance(data: Path, train: Split, val: Split | None, weights: Path, hardware: Hardware) -> dict[str, Any]:
-    """Return what the result depends on besides the recipe, for the checkpoint."""
+def _read_test_split(data: Path, limit: int | None, report: Callable[[str], None]) -> Split | None:
+    """Return the test photographs, which are not trained on, but checked: the export reads them hours later."""
+    try:
+        return read_split(data, "test").head(limit)
+    except DataError as error:
+        report(f"data     without test photographs, export with --evaluate none ({error})")
+        return None
+
+
+def _provenance(
+    settings: Settings, weights: Path, hardware: Hardware, *, train: Split, val: Split | None, test: Split | None
+) -> dict[str, Any]:
+    """Return what the result depends on besides the recipe, and the photographs that were held out."""
     return {
-        "dataset": describe_dataset(data),
+        "dataset": describe_dataset(settings.data),
+        "limit": settings.limit,
         "train_split": train.name,
         "train_images": len(train),
         "train_sha256": train.digest(),
         "val_images": len(val) if val is not None else 0,
         "val_sha256": val.digest() if val is not None else None,
+        "test_images": len(test) if test is not None else 0,
+        "test_sha256": test.digest() if test is not None else None,
         "weights": os.fsencode(weights.name).decode(errors="replace"),
         "weights_sha256": file_digest(weights),
         "device": hardware.device.type,

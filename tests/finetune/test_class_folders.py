@@ -13,6 +13,7 @@ from finetune.data.class_table import class_table
 from finetune.data.dataset import is_dataset, read_split
 from finetune.data.hash_split import _places_by_split
 from finetune.data.passed_over import passed_over
+from finetune.data.photo_check import copies
 from finetune.data.split import DataError, join_splits
 from tests.samples.drawn_flowers import draw_flower
 
@@ -48,7 +49,7 @@ def test_each_split_may_have_a_folder(tmp_path: Path) -> None:
     for name, count in (("train", 5), ("val", 2)):
         draw_folders(tmp_path / name, {"tulip": count, "aster": count})
     assert [len(read_split(tmp_path, name)) for name in ("train", "val")] == [10, 4]
-    with pytest.raises(DataError, match="test: no photographs"):
+    with pytest.raises(DataError, match=r"test: no photographs.* The folders there are train, val$"):
         read_split(tmp_path, "test")
     draw_folders(tmp_path / "test", {"rose": 2})
     with pytest.raises(DataError, match="rose: this class is not in"):
@@ -63,6 +64,29 @@ def test_photographs_may_have_names_that_are_not_utf8_and_classes_not(tmp_path: 
     (data / "aster").rename(data / os.fsdecode(b"caf\xe9"))
     with pytest.raises(DataError, match="not UTF-8; rename the folder"):
         read_split(data, "train")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "a\u2028b"])
+def test_names_of_classes_that_break_tables_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has control characters; rename the folder") as caught:
+        read_split(draw_folders(tmp_path, {name: 3, "b": 3}), "train")
+    assert str(caught.value).isprintable()
+
+
+def test_folders_of_mistyped_splits_are_named(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {f"{split}/{label}": 2 for split in ("train", "val", "holdout") for label in "ab"})
+    (line,) = passed_over(data)
+    assert line.startswith("4 photographs are not used")
+    assert f"{data / 'holdout' / 'a'} (2)" in line
+
+
+def test_copies_in_two_splits_or_two_classes_are_said(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path, {f"{split}/{label}": 2 for split in ("train", "val") for label in "ab"})
+    assert list(copies([read_split(data, "train"), read_split(data, "val")])) == []
+    shutil.copy(data / "train" / "a" / "0.jpg", data / "val" / "b" / "copy.jpg")
+    split, label = copies([read_split(data, "train"), read_split(data, "val")])
+    assert split.startswith("1 photographs of val are copies of photographs of another split")
+    assert label.startswith("1 photographs are in two classes, for example ")
 
 
 def test_data_that_cannot_be_split_is_rejected(tmp_path: Path) -> None:
@@ -89,8 +113,8 @@ def test_photographs_that_are_in_no_class_are_counted(tmp_path: Path) -> None:
     data = draw_folders(tmp_path, {"tulip": 3, "aster": 3, "tulip/old": 2, "@eaDir/x": 1})
     draw_flower(0, np.random.default_rng(1), 72).save(data / "flat.jpg")
     (data / "aster" / "raw.nef").touch()
-    nested, other = passed_over(data, read_split(data, "train").paths[0])
-    assert nested.startswith("3 photographs are not directly in a class folder")
+    nested, other = passed_over(data)
+    assert nested.startswith("3 photographs are not used, because they are in no class of a split")
     assert f"{data / 'tulip' / 'old'} (2), {data} (1)" in nested
     assert "1 .nef" in other
 
@@ -155,4 +179,4 @@ def test_table_of_classes(tmp_path: Path) -> None:
     assert aster.split() == ["aster", "1,", "1", "for", "validation"]
     assert tulip.split()[0] == "tulip"
     assert few == "fewer than 10 training photographs: aster; add photographs"
-    assert passed_over(data, train.paths[0]) == [f"1 folders hold no photographs and are no classes: {data / 'lily'}"]
+    assert passed_over(data) == [f"1 folders hold no photographs and are no classes: {data / 'lily'}"]

@@ -135,12 +135,15 @@ def test_all_damaged_photographs_are_named_before_training(
     damaged.write_bytes(damaged.read_bytes()[:500])
     other = read_split(tmp_path / "data", "val").paths[3]
     other.write_text("no photograph")
+    later = read_split(tmp_path / "data", "test").paths[2]  # the export reads it
+    later.write_text("no photograph")
     options += ["--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"), "--head", "random"]
     assert main([*options, "--workers", "1"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("finetune: 2 of 36 photographs cannot be read: ")
+    assert error.startswith("finetune: 3 of 48 photographs cannot be read: ")
     assert str(damaged) in error
     assert str(other) in error
+    assert str(later) in error
     assert len(error.splitlines()) == 1
 
 
@@ -182,6 +185,22 @@ def test_folder_without_a_data_set_is_described_and_nothing_is_downloaded(
     assert main(["--data", str(data / "mistyped"), "--output", str(tmp_path / "out")]) == 1
     assert "no such folder" in capsys.readouterr().err
     assert sorted(path for path in data.rglob("*") if path.is_file()) == sorted(data / name for name in files)
+
+
+@pytest.mark.parametrize(("content", "downloads"), [("flowers-102/setid.mat.part", True), ("my photo.jpg", False)])
+def test_default_folder_with_files_of_the_user_is_left_alone(
+    content: str, downloads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_network(*_: object, **__: object) -> object:
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / content).parent.mkdir(parents=True)
+    (tmp_path / "data" / content).touch()
+    assert main(["--output", "out"]) == 1
+    assert ("no route to host" in capsys.readouterr().err) == downloads
+    assert (tmp_path / "data" / "flowers-102").exists() == downloads
 
 
 def test_batch_that_cannot_be_divided_over_processes_is_rejected(

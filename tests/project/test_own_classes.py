@@ -25,7 +25,9 @@ def test_folders_go_from_photographs_to_an_answer(
     assert checkpoint.provenance["dataset"] == "my-plants"
     arguments = ["--checkpoint", str(output / "best.pt"), "--data", str(data), "--calibrate", "minmax"]
     assert export([*arguments, "--max-drop", "100"]) == 0  # of so few photographs, one is many points
-    capsys.readouterr()
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("data     only ") and "validation photographs" in line for line in lines)
+    assert not any("since the training" in line or "trained on:" in line for line in lines)
     photo = next((data / "tulip").iterdir())
     assert flower_infer(["--model", str(output / "my-plants-resnet50-int8.onnx"), "--json", str(photo)]) == 0
     answer = json.loads(capsys.readouterr().out)
