@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from finetune.command_line import main
+from finetune.run.training_state import NEW_PROVENANCE
 
 KILLS = 20
 KILL_OPTIONS = ("--device", "cpu", "--epochs", "4", "--freeze", "3", "--echo", "2", "--workers", "1")
@@ -105,7 +106,10 @@ def test_state_of_an_earlier_version_needs_the_options_again(
     state = torch.load(small_run / "last.pt", weights_only=True)
     shutil.copy(small_run / "best.pt", tmp_path / "best.pt")
     resume = ["--output", str(tmp_path), "--resume"]
-    torch.save({name: value for name, value in state.items() if name != "settings"}, tmp_path / "last.pt")
+    earlier = {name: value for name, value in state.items() if name != "settings"}
+    earlier["provenance"] = {key: state["provenance"][key] for key in state["provenance"].keys() - NEW_PROVENANCE}
+    assert len(earlier["provenance"]) < len(state["provenance"])
+    torch.save(earlier, tmp_path / "last.pt")
     assert main([*options, *resume]) == 0
     assert main([*options[:4], *resume]) == 1
     assert "started with batch_size 8, not 32" in capsys.readouterr().err
