@@ -14,6 +14,8 @@ from benchmarks.core.comparisons import compare_over_seeds, holm
 from benchmarks.core.harness import Figures, Part, Run, Suite
 from benchmarks.measurements.training.experiments import (
     ABLATION_EPOCHS,
+    ABLATION_FINAL_SIZE,
+    ABLATION_SIZE,
     ABLATIONS,
     FAST,
     REFERENCE,
@@ -91,6 +93,7 @@ def measure_ablations(run: Run) -> None:
     entries = run.figures.setdefault("ablation", {})
     # The last epoch is measured. Choosing the best one would favour runs whose accuracy fluctuates.
     schedule = ("--epochs", str(ABLATION_EPOCHS), "--validate-every", str(ABLATION_EPOCHS))
+    schedule += ("--size", str(ABLATION_SIZE), "--final-size", str(ABLATION_FINAL_SIZE))
     common = (*_common_options(options), "--cache", str(options.output / "cache"), *schedule)
     val = read_split(options.data, "val")
     for experiment in ABLATIONS:
@@ -183,6 +186,7 @@ def template_values(figures: Figures) -> Mapping[str, Any]:
         "ablation_seeds": len(seeds),
         "ablation_photographs": next(iter(hits.values())).shape[1] if hits else 0,
         "epochs": ABLATION_EPOCHS,
+        "crop_sizes": (ABLATION_SIZE, ABLATION_FINAL_SIZE),
     }
 
 
