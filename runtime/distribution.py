@@ -1,6 +1,6 @@
 """The distribution: its version, the versions of its tools, and the names of its commands."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 DEBUG = "FLOWER_EDGE_DEBUG"
 """The environment variable that shows the messages of the libraries. Its value does not matter."""
