@@ -6,7 +6,8 @@ into the folder ``--report``, each atomically, and files that the suite attaches
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -153,6 +154,12 @@ def suite_command(name: str, suite: Suite, *, default: bool = False) -> Command:
         run=partial(_run_command, name, suite),
         interrupted=suite.interrupted,
     )
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Print lines about the figures on standard error."""
+    for line in lines:
+        print(f"benchmarks: {line}", file=sys.stderr)
 
 
 def _add_arguments(suite: Suite, parser: argparse.ArgumentParser) -> None:

@@ -11,13 +11,14 @@ import onnx
 from tqdm import tqdm
 
 from benchmarks.core.arguments import add_limit_argument
-from benchmarks.core.harness import Figures, Part, Run, Suite
+from benchmarks.core.harness import Figures, Part, Run, Suite, warn
 from benchmarks.core.process_timing import measure_worker
 from benchmarks.workers.calibration_method import QUANTIZE_STATIC
 from export.graph.float_graph import build_float_graph
 from export.quantization.calibration import collect_histograms
 from export.quantization.ranges import METHODS
 from export.quantization.search import search
+from export.stages.evidence import changed_photographs
 from finetune.data.dataset import read_split
 from finetune.data.photo_batches import photo_batches
 from finetune.network.checkpoint import Checkpoint, load_checkpoint
@@ -94,6 +95,7 @@ def measure_quality(options: argparse.Namespace, checkpoint: Checkpoint) -> Figu
 def _part(name: str, run: Run) -> None:
     """Measure a part and record it with the command, the machine and the checkpoint of this run."""
     checkpoint = load_checkpoint(run.options.checkpoint)
+    warn(changed_photographs(run.options.data, checkpoint.provenance, checkpoint.trained_on, names=("val",)))
     measure = {"cost": measure_cost, "quality": measure_quality}[name]
     run.figures[name] = {
         **run.signature,

@@ -1,8 +1,7 @@
 """Accuracy, latency, throughput, memory and start of a checkpoint and its model files."""
 
 import argparse
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ import torch
 from benchmarks.baselines.naive_quantization import NAIVE, quantize_naively
 from benchmarks.core import plots
 from benchmarks.core.arguments import add_limit_argument, add_rounds_argument, add_split_argument
-from benchmarks.core.harness import Figures, Run, Suite
+from benchmarks.core.harness import Figures, Run, Suite, warn
 from benchmarks.core.process_timing import infer_command, measure_commands
 from benchmarks.core.timing import interleaved, percentiles, speedup
 from benchmarks.measurements import accuracy
 from export.graph.networks import TorchNetwork
-from export.stages.evidence import changed_photographs
+from export.stages.evidence import changed_photographs, changed_photographs_of_model
 from export.verification.evaluation import Network, run_split
 from finetune.accuracy import confusion, per_class
 from finetune.data.dataset import read_split
@@ -92,8 +91,7 @@ def measure(run: Run) -> Figures:
     path = options.checkpoint or (DEFAULT_CHECKPOINT if DEFAULT_CHECKPOINT.is_file() else None)
     checkpoint = load_checkpoint(path) if path else None
     _check_compatible(checkpoint, sessions, split)
-    for line in _warnings(checkpoint, sessions, options):
-        print(f"benchmarks: {line}", file=sys.stderr)
+    warn(_changes(checkpoint, sessions, options))
 
     networks: dict[str, Network] = {**({PYTORCH: TorchNetwork(checkpoint)} if checkpoint else {}), **sessions}
     outputs = run_split(networks, split, next(iter(sessions.values())).info.preprocessing)
@@ -125,13 +123,14 @@ def measure(run: Run) -> Figures:
     }  # fmt: skip
 
 
-def _warnings(checkpoint: Checkpoint | None, sessions: Mapping[str, Session], options: argparse.Namespace) -> list[str]:
-    """Return lines about photographs that are not those of the training. A model file has fewer of its records."""
+def _changes(
+    checkpoint: Checkpoint | None, sessions: Mapping[str, Session], options: argparse.Namespace
+) -> Iterator[str]:
+    """Return lines about photographs that are not those of the training."""
     names = (options.split,)
     if checkpoint is not None:
-        return [*changed_photographs(options.data, checkpoint.provenance, checkpoint.trained_on, names=names)]
-    provenance = next(iter(sessions.values())).info.training.get("provenance")
-    return [*changed_photographs(options.data, provenance, names=names)] if isinstance(provenance, dict) else []
+        return changed_photographs(options.data, checkpoint.provenance, checkpoint.trained_on, names=names)
+    return changed_photographs_of_model(options.data, next(iter(sessions.values())).info, names=names)
 
 
 def _with_naive(options: argparse.Namespace) -> list[Path]:

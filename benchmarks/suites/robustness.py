@@ -7,10 +7,11 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.core.arguments import add_limit_argument, add_split_argument
-from benchmarks.core.harness import Figures, Run, Suite
+from benchmarks.core.harness import Figures, Run, Suite, warn
 from benchmarks.core.intervals import wilson
 from benchmarks.measurements.corruptions import CORRUPTIONS, corrupted_views
 from export.confidence.cuts import named
+from export.stages.evidence import changed_photographs_of_model
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
@@ -46,6 +47,7 @@ def measure(run: Run) -> Figures:
     session = Session(options.model, device="cpu", threads=options.threads)
     if session.info.classes != split.classes:
         raise FlowerError(f"{options.model}: its classes differ from those of the data set; give the data it is for")
+    warn(changed_photographs_of_model(options.data, session.info, names=(options.split,)))
     every = _run_corrupted(session, split)
     names = [("clean", "as it is"), *((corruption.name, corruption.description) for corruption in CORRUPTIONS)]
     rows = [

@@ -93,8 +93,8 @@ def measure_ablations(run: Run) -> None:
     entries = run.figures.setdefault("ablation", {})
     # The last epoch is measured. Choosing the best one would favour runs whose accuracy fluctuates.
     schedule = ("--epochs", str(ABLATION_EPOCHS), "--validate-every", str(ABLATION_EPOCHS))
-    schedule += ("--size", str(ABLATION_SIZE), "--final-size", str(ABLATION_FINAL_SIZE))
-    common = (*_common_options(options), "--cache", str(options.output / "cache"), *schedule)
+    crops = ("--size", str(ABLATION_SIZE), "--final-size", str(ABLATION_FINAL_SIZE))
+    common = (*_common_options(options), "--cache", str(options.output / "cache"), *schedule, *crops)
     val = read_split(options.data, "val")
     for experiment in ABLATIONS:
         if options.experiments and experiment.name not in (*options.experiments, REFERENCE.name):

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.core import plots
 from benchmarks.core.arguments import add_limit_argument
-from benchmarks.core.harness import Figures, Run, Suite
+from benchmarks.core.harness import Figures, Run, Suite, warn
 from benchmarks.core.photo_sheet import draw_photo_sheet
 from benchmarks.measurements.unfamiliar.mistakes import LIMIT, find_mistakes
 from benchmarks.measurements.unfamiliar.photo_sets import Kind, PhotoSet, read_photo_sets
@@ -22,6 +22,7 @@ from benchmarks.measurements.unfamiliar.verdict_shares import (
     wrong_answers,
 )
 from export.confidence.temperature import BINS, expected_calibration_error
+from export.stages.evidence import changed_photographs_of_model
 from export.stages.load import training_splits
 from export.verification.evaluation import run_split
 from finetune.data.dataset import read_split
@@ -141,6 +142,7 @@ def _read_sets(options: argparse.Namespace, info: ModelInfo) -> list[PhotoSet]:
     test = read_split(options.data, "test")
     if info.classes != test.classes:
         raise FlowerError(f"{options.model}: its classes differ from those of the data set; give the data it is for")
+    warn(changed_photographs_of_model(options.data, info, names=("val", "test")))
     return read_photo_sets(test, **folders, limit=options.limit)
 
 

@@ -11,6 +11,7 @@ from export.confidence.cuts import ENOUGH_PHOTOGRAPHS
 from export.stages.load import ExportInputs, training_splits
 from finetune.data.dataset import read_split
 from finetune.data.split import SPLITS, DataError, Split, join_splits
+from runtime.inference.model_file import ModelInfo
 
 ENOUGH_OF_A_CLASS = 5
 """Training photographs of a class below which the export warns: the familiarity needs the mean of their features."""
@@ -69,6 +70,13 @@ def changed_photographs(
             f"photographs of {' and '.join(changed)} were added, removed or changed since the training, or another "
             f"version divided them; {NONE_LEAKED if known else UNKNOWN}"
         )
+
+
+def changed_photographs_of_model(data: Path, info: ModelInfo, *, names: Collection[str] = SPLITS) -> Iterator[str]:
+    """Yield the lines of `changed_photographs` for a model file. It has fewer of the records of the training."""
+    provenance = info.training.get("provenance")
+    if isinstance(provenance, dict):
+        yield from changed_photographs(data, provenance, names=names)
 
 
 def _is_recorded(provenance: Mapping[str, Any], name: str, splits: Sequence[Split]) -> bool:

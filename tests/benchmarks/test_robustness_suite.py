@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks import run_suite
 from benchmarks.measurements.corruptions import CORRUPTIONS, corrupted_views
@@ -12,11 +13,15 @@ from runtime.photos.preprocessing import Preprocessing
 from tests.samples.tiny_model import INFO, tiny_model
 
 
-def test_report_has_a_row_for_each_corruption(dataset: Path, tmp_path: Path) -> None:
+def test_report_has_a_row_for_each_corruption(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = tmp_path / "tiny.onnx"
-    info = replace(INFO, classes=read_split(dataset, "test").classes, threshold=0.4)
+    training = {"provenance": {"train_split": "train", "test_sha256": "of other photographs"}}
+    info = replace(INFO, classes=read_split(dataset, "test").classes, threshold=0.4, training=training)
     model.write_bytes(tiny_model(info, classes=4).SerializeToString())
     report = run_suite("robustness", ["--model", str(model), "--data", str(dataset), "--report", str(tmp_path / "out")])
+    assert "photographs of test were added, removed or changed since the training" in capsys.readouterr().err
     rows = {row["name"]: row for row in report.figures["rows"]}
     assert list(rows) == ["clean", *(corruption.name for corruption in CORRUPTIONS)]
     # A grey picture has three equal logits: the answer is the first class, with too low a probability for a name.
