@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -101,8 +102,8 @@ class AnswerRule:
                 "the model file has no strict cuts, because it was made before version 0.3; use --min-probability P "
                 "instead, or export it again"
             )
-        if min_probability is not None and not 0 <= min_probability <= 1:
-            raise FlowerError(f"the smallest probability must be 0 to 1, not {min_probability}")
+        if min_probability is not None and not (isinstance(min_probability, Real) and 0 <= min_probability <= 1):
+            raise FlowerError(f"the smallest probability must be 0 to 1, not {min_probability!r}")
         self.info = info
         self.cuts = cuts if min_probability is None else replace(cuts, probability=min_probability)
         self._excluded = None if only is None else _excluded(info.classes, only)
@@ -158,7 +159,7 @@ def find_verdicts(probabilities: np.ndarray, familiarity: np.ndarray | None, cut
 
 def check_top(top: int) -> None:
     """Raise `FlowerError` if ``top``, the number of classes in an answer, is no whole number from 1 up."""
-    if not isinstance(top, int) or isinstance(top, bool) or top < 1:
+    if not isinstance(top, Integral) or isinstance(top, bool) or top < 1:
         raise FlowerError(f"top must be a whole number from 1 up, not {top!r}")
 
 

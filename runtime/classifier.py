@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from runtime.answer import Answer, AnswerRule, check_top
-from runtime.errors import FlowerError, OutOfMemoryError, PhotoError
+from runtime.errors import FlowerError, ModelError, OutOfMemoryError, PhotoError
 from runtime.inference.model_file import DEFAULT_MODEL, Cuts, ModelInfo
 from runtime.inference.session import Session
 from runtime.photos.open_photo import Photo
@@ -55,6 +55,8 @@ class FlowerClassifier:
         strict: bool = False,
         only: Collection[str] | None = None,
     ) -> None:
+        if model is not None and not isinstance(model, str | os.PathLike):
+            raise ModelError(f"a model is the path of a file, not {type(model).__name__}")
         self._session = Session(model if model is not None else DEFAULT_MODEL, device=device, threads=threads)
         self._rule = AnswerRule(self.info, min_probability=min_probability, strict=strict, only=only)
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from export.command_line.output import print_line
 from export.verification.model_check import check_model
-from runtime.command_line.arguments import add_data_argument
+from finetune.data.dataset import is_dataset
+from finetune.data.what_is_there import no_data_set_message
+from runtime.command_line.arguments import DEFAULT_DATA, add_data_argument
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
 from runtime.errors import FlowerError
@@ -21,17 +23,23 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a check."""
     parser.add_argument("file", type=Path, metavar="FILE", help="a model file")
-    add_data_argument(parser, note=" it was calibrated and measured on; without it, both are skipped")
+    add_data_argument(
+        parser,
+        note=f" it was calibrated and measured on; if it is not given and {DEFAULT_DATA} is none, both are skipped",
+        default=None,
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Print each finding, and fail if one does not hold."""
     failed = 0
-    for finding in check_model(options.file, options.data):
+    for finding in check_model(options.file, options.data or DEFAULT_DATA):
         print_line(f"{WORDS[finding.holds]:8} {finding.text}")
         failed += finding.holds is False
     if failed:
         raise FlowerError(f"{options.file}: {failed} of the above checks failed; check --data, or export it again")
+    if options.data is not None and not is_dataset(options.data):
+        raise FlowerError(no_data_set_message(options.data))
 
 
 COMMAND = Command(

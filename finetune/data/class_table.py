@@ -39,4 +39,4 @@ def class_table(train: Split, val: Split | None) -> Iterator[str]:
         more = f" and {len(few) - SMALLEST:,} more" if len(few) > SMALLEST else ""
         yield f"fewer than {FEW} training photographs: {', '.join(few[:SMALLEST])}{more}; add photographs"
     if held_out is not None and (missing := int((held_out == 0).sum())):
-        yield f"{missing:,} classes have no photograph for validation; their accuracy is not measured"
+        yield f"classes without a photograph for validation: {missing:,}; their accuracy is not measured"

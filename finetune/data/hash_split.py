@@ -33,7 +33,7 @@ def select_split(folder: Path, paths: Sequence[Path], name: str) -> list[Path]:
     different = set(places.values())
     if len(different) < len(SPLITS):
         raise DataError(
-            f"{folder}: {len(different)} different photographs cannot be split into training, validation and test; "
+            f"{folder}: too few different photographs ({len(different)}) for training, validation and test; "
             f"add photographs: {len(SPLITS)} are the minimum, and about thirty are a useful start"
         )
     chosen = _places_by_split(different)[name]

@@ -86,8 +86,12 @@ def read_oxford(data: Path, name: str) -> Split:
 def _read_sample(path: Path, names: set[str]) -> set[str]:
     """Return the names of images that a sample list holds, each of them one of ``names``."""
     listed: set[str] = set()
-    # Windows writes a byte order mark at the beginning, which utf-8-sig removes.
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+    try:
+        # Windows writes a byte order mark at the beginning, which utf-8-sig removes.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a text file in UTF-8; save it as UTF-8, one image name per line") from None
+    for number, line in enumerate(lines, 1):
         for name in line.split():
             if name not in names or name in listed:
                 problem = "twice" if name in listed else "which is no image of this split"

@@ -10,6 +10,8 @@ from runtime.errors import FlowerError
 from runtime.photos.left_out import is_never_photo, left_out_message
 from runtime.photos.listing import photos_below
 
+DEPTH_WITH_SPLITS = 3
+"""Names in the path of a photograph: SPLIT/CLASS/PHOTO."""
 SHOWN = 3
 """Most folders that are named in a line."""
 
@@ -25,6 +27,10 @@ def passed_over(data: Path) -> list[str]:
         with contextlib.suppress(DataError):  # a split may be missing; whoever needs it reports the error
             used.update(map(str, read_split(data, name).paths))
     depth = len(Path(min(used)).relative_to(data).parts)
+    # In class folders that are split here, and in folders of splits.
+    place = "because they are not directly in the folder of a class" + (
+        " of a split" if depth == DEPTH_WITH_SPLITS else ""
+    )
     folders: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     lines = []
@@ -36,9 +42,7 @@ def passed_over(data: Path) -> list[str]:
     if folders:
         named = ", ".join(f"{folder} ({number:,})" for folder, number in folders.most_common(SHOWN))
         more = f" and {len(folders) - SHOWN:,} more folders" if len(folders) > SHOWN else ""
-        lines.append(
-            f"{folders.total():,} photographs are not used, because they are in no class of a split: {named}{more}"
-        )
+        lines.append(f"{folders.total():,} photographs are not used, {place}: {named}{more}")
     if left_out:
         lines.append(left_out_message(left_out))
     if empty := _folders_without_photographs(data, depth):

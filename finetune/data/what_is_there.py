@@ -45,5 +45,8 @@ def no_data_set_message(data: Path) -> str:
     if left_out:
         found.append(left_out_message(left_out))
     if not found:
-        found.append(f"no photographs; they belong into folders with the names of their classes, as {data / 'CLASS'}")
+        return (
+            f"{data}: no data set, and no photographs; they belong into folders with the names of their classes, "
+            f"as {data / 'CLASS'}{download}"
+        )
     return f"{data}: no data set, but {' and '.join(found)}{download}"

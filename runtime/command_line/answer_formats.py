@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from runtime.answer import Answer, answer_to_dict, photo_name
 from runtime.command_line.standard_streams import output_encoding, printable
+from runtime.inference.model_file import Cuts
 
 CSV_COLUMNS = ("photo", "rank", "label", "index", "probability", "uncertain", "verdict", "familiarity",
                "photo_bytes")  # fmt: skip
@@ -35,34 +36,38 @@ def csv_rows(rows: Iterable[Iterable[object]]) -> str:
     return text.getvalue().removesuffix("\n")
 
 
-def as_table(name: str, answer: Answer, class_count: int) -> str:
+def as_table(name: str, answer: Answer, class_count: int, cuts: Cuts) -> str:
     """Return an answer as a table of names, percentages and bars.
 
     Args:
         name: of the photo.
         answer: for the photo.
-        class_count: number of classes that can occur.
+        class_count: number of classes of the model.
+        cuts: with which the answer was made.
     """
     labels = [printable(prediction.label) for prediction in answer.predictions]
     width = max(map(len, labels))
     lines = [printable(name)]
     if answer.uncertain:
-        lines.append(f"  {verdict_sentence(answer, class_count)}")
+        lines.append(f"  {verdict_sentence(answer, class_count, cuts)}")
     for label, prediction in zip(labels, answer.predictions, strict=True):
         bar = _bar(prediction.probability)
         lines.append(f"  {label:<{width}}  {prediction.probability:6.1%}  {bar}".rstrip())
     return "\n".join(lines)
 
 
-def verdict_sentence(answer: Answer, class_count: int) -> str:
+def verdict_sentence(answer: Answer, class_count: int, cuts: Cuts) -> str:
     """Return what an uncertain answer means, in words.
 
     Args:
         answer: whose verdict is not a name.
         class_count: number of classes of the model.
+        cuts: with which the answer was made.
     """
     if answer.verdict == "unfamiliar":
-        how = "" if answer.familiarity is None else f" (familiarity {answer.familiarity:.2f})"
+        if answer.familiarity is None or answer.familiarity >= cuts.familiarity:
+            return "not like any of the names that can occur here; nearest of them:"
+        how = f" (familiarity {answer.familiarity:.2f})"
         return f"not like any of the {class_count} flowers that this model knows{how}; nearest:"
     if answer.second is None:
         return "not sure"

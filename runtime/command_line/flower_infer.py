@@ -229,7 +229,7 @@ def _format(name: str, answer: "Answer", classifier: "FlowerClassifier", options
 
     if options.json:
         return as_json(name, answer)
-    return as_csv(name, answer) if options.csv else as_table(name, answer, len(classifier.classes))
+    return as_csv(name, answer) if options.csv else as_table(name, answer, len(classifier.classes), classifier.cuts)
 
 
 def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
@@ -241,7 +241,7 @@ def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
 
     folder = Path(options.watch)
     if not folder.is_dir():
-        raise FlowerError(f"{folder}: no such folder to watch")
+        raise FlowerError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder to watch'}")
 
     def say(line: str) -> None:
         _print_error(FlowerError(line))

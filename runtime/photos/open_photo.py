@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from runtime.errors import DamagedPhotoError, TruncatedPhotoError, UnreadableError
+from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError, UnreadableError
 from runtime.photos.decoding_memory import (
     BUDGET_BYTES,
     DECODING_MEMORY,
@@ -41,6 +41,9 @@ from runtime.photos.structure.jpeg_markers import has_end
 from runtime.photos.structure.only_pixels import only_pixels
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import has_intact_pixels
+
+CLOSED, TRUNCATED = "closed image", "image file is truncated"
+"""Parts of Pillow's messages."""
 
 Photo = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 """A photo: a path, the bytes of a file, a binary file object, a Pillow image, or an array."""
@@ -79,7 +82,7 @@ def opened_photo(photo: Photo, *, min_side: int | None = None) -> Iterator[Image
             yield image_from_array(photo)
         elif isinstance(photo, Image.Image):
             check_size(photo, "the image")
-            yield upright_rgb(photo, "the image", copy=True, min_side=min_side)
+            yield _upright_image(photo, min_side)
         else:
             with ExitStack() as stack:
                 if is_large := _is_large_file(photo):
@@ -87,6 +90,18 @@ def opened_photo(photo: Photo, *, min_side: int | None = None) -> Iterator[Image
                 yield _decode_file(*read_photo(photo), min_side, None if is_large else stack)
     except MemoryError:
         raise not_enough_memory(str(photo) if isinstance(photo, str | os.PathLike) else "the photo") from None
+
+
+def _upright_image(image: Image.Image, min_side: int | None) -> Image.Image:
+    """Return an image of the caller upright. Pillow may not have read its pixels yet."""
+    try:
+        return upright_rgb(image, "the image", copy=True, min_side=min_side)
+    except DamagedPhotoError as error:
+        if CLOSED in str(error):
+            raise PhotoError("the image: is closed; give an open one") from None
+        if TRUNCATED in str(error):
+            raise _truncated("the image") from None
+        raise
 
 
 def _is_large_file(photo: Photo) -> bool:

@@ -11,6 +11,7 @@ path at that time.
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ class AnswerLog:
     def _open(self) -> int:
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise FlowerError(f"{self.path}: not a file that can hold answers; name another one with --output")
             _lock(handle, self.path)
             self._read(handle)
         except BaseException:

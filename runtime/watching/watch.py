@@ -57,8 +57,9 @@ def watch(
 ) -> Iterator[str]:
     """Answer the photos in ``folder`` and below it as they arrive, for ever. Yields each line that was logged.
 
-    A photo whose file changes is answered again. A photo that is at fault gets a line with ``error``. What may pass
-    (`FlowerError.passing`) is tried again and not logged. Lines contain the absolute paths of photos, so that a photo
+    A folder that disappears, as that of a disk that is taken out, is waited for. A photo whose file changes is answered
+    again. A photo that is at fault gets a line with ``error``. What may pass (`FlowerError.passing`) is tried again and
+    not logged. Lines contain the absolute paths of photos, so that a photo
     has one name for every way to write the folder's path.
 
     Args:
@@ -70,7 +71,7 @@ def watch(
         say: shows a line to the user: what cannot be read now, and what is left out. Each is said once.
 
     Raises:
-        FlowerError: the folder does not exist, the path of the log leads to another file, or the model failed. The
+        FlowerError: the path of the log leads to another file, or the model failed. The
             photo is then not logged, and is answered after a restart.
     """
     folder = folder.resolve()
@@ -85,8 +86,6 @@ def watch(
         for place, found in photos_present(folder, left_out):
             if isinstance(found, FileVersion):
                 present[place] = found
-            elif place == str(folder) and not found.passing:
-                raise FlowerError(f"{folder}: no such folder to watch")
             else:
                 notices.report(place, f"{found}; it is tried again")
         if left_out.keys() - kinds_left_out:

@@ -116,6 +116,13 @@ def test_a_file_that_differs_from_the_manifest_fails(tmp_path: Path, capsys: pyt
     assert "the export was interrupted; export it again" in capsys.readouterr().out
 
 
+def test_data_that_was_named_must_be_there(exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(exported / INT8), "--data", str(tmp_path / "none")]) == 1
+    captured = capsys.readouterr()
+    assert "skipped" in captured.out
+    assert "no such folder" in captured.err
+
+
 def test_python_interface_yields_findings(tmp_path: Path) -> None:
     findings = list(check_model(save_tiny_model(tmp_path / "tiny.onnx"), tmp_path / "none"))
     assert [finding.holds for finding in findings] == [True, False, False, None]

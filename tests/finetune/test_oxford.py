@@ -107,8 +107,9 @@ def test_part_of_a_split_covers_its_classes(dataset: Path) -> None:
         ),
         (lambda f: savemat(f / "setid.mat", {"trnid": [[1, 1]], "valid": [[2]], "tstid": [[3]]}), "twice"),
         (lambda f: (f / "test-sample.txt").write_text("nothing.jpg"), "no image of this split"),
+        (lambda f: (f / "test-sample.txt").write_text("image_00001.jpg", "utf-16"), "not a text file in UTF-8"),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_damaged_data_set_is_rejected(damage: Callable[[Path], object], message: str, copy: Path) -> None:
     damage(copy)

@@ -70,6 +70,7 @@ def test_number_of_classes_must_be_at_least_one(classifier: FlowerClassifier, to
         classifier.predict_many([], top=top)
     with pytest.raises(FlowerError, match="top must be"):
         classifier.predict(RED, top=top)
+    assert len(classifier.predict(RED, top=np.int64(2))) == 2  # type: ignore[arg-type]
 
 
 def test_first_answer_waits_for_the_first_photo_only(classifier: FlowerClassifier) -> None:
@@ -151,6 +152,10 @@ def test_cuts_of_the_caller_and_strict_ones(tmp_path: Path) -> None:
     assert FlowerClassifier(model, min_probability=1.0).predict(RED).verdict == "between"
     with pytest.raises(FlowerError, match="0 to 1"):
         FlowerClassifier(model, min_probability=1.5)
+    with pytest.raises(FlowerError, match="0 to 1"):
+        FlowerClassifier(model, min_probability="a")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="path of a file"):
+        FlowerClassifier(3)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="no strict cuts"):
         FlowerClassifier(save_tiny_model(tmp_path / "old.onnx"), strict=True)
 

@@ -73,6 +73,12 @@ def test_only_the_names_in_a_file(model: str, red: Path, tmp_path: Path, capsys:
     names.write_text("# what grows here\n\nBlue\n green \n", encoding="utf-8-sig")
     assert main(["--model", model, "--json", "--only", str(names), str(red)]) == 0
     assert [p["label"] for p in json.loads(capsys.readouterr().out)["predictions"]] == ["green", "blue"]
+    inside, strange = str(tmp_path / "inside.onnx"), str(tmp_path / "strange.onnx")
+    save_tiny_model(Path(inside), with_familiarity=True)
+    save_tiny_model(Path(strange), with_familiarity=True, familiarity_threshold=0.99)
+    for file, words in ((inside, "any of the names that can occur here"), (strange, "any of the 3 flowers")):
+        assert main(["--model", file, "--only", str(names), str(red)]) == 0
+        assert words in capsys.readouterr().out
     for content, message in (
         (b"bleu\n", "do you mean 'blue'"),
         (b"\xff\xfe\x00", "UTF-8"),

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from runtime.errors import PhotoError
+from runtime.errors import PhotoError, TruncatedPhotoError
 from runtime.photos.formats import FORMATS, HEIC, SUFFIXES, format_names
 from runtime.photos.limits import MAX_BYTES, MAX_PIXELS, MAX_SCANS, check_size
 from runtime.photos.open_photo import Photo, open_photo
@@ -225,6 +225,15 @@ def test_the_image_of_the_caller_is_not_changed() -> None:
     copy = open_photo(image)
     copy.putpixel((0, 0), BLUE)
     assert image.getpixel((0, 0)) == RED
+
+
+def test_an_image_that_is_closed_or_cut_off_is_not_called_damaged(photo: Path) -> None:
+    closed = Image.open(photo)
+    closed.close()
+    with pytest.raises(PhotoError, match="the image: is closed"):
+        open_photo(closed)
+    with Image.open(io.BytesIO(photo.read_bytes()[:-2000])) as image, pytest.raises(TruncatedPhotoError):
+        open_photo(image)
 
 
 @settings(max_examples=150)

@@ -16,6 +16,11 @@ LINE = b'{"photo": "a.png", "size": 1, "modified_ns": 2}\n'
 NEXT = LINE.replace(b"a.png", b"b.png")
 
 
+def test_what_is_no_file_is_refused() -> None:
+    with pytest.raises(FlowerError, match="not a file that can hold answers"):
+        AnswerLog(Path(os.devnull))
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "log.jsonl"

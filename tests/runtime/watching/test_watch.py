@@ -217,6 +217,21 @@ def test_unreadable_folder_and_other_formats_are_said_once(
     assert "1 .nef" in said[1]
 
 
+def test_a_folder_that_disappears_is_waited_for(
+    classifier: FlowerClassifier, folder: Path, tmp_path: Path, scan_actions: list[object]
+) -> None:
+    away = tmp_path / "away"
+    scan_actions += [None, lambda: folder.rename(away), None, None, lambda: away.rename(folder)]
+    scan_actions += [lambda: red(folder / "late.png"), None, None, None, None]
+    said: list[str] = []
+    with open_answer_log(tmp_path / "log.jsonl", said.append) as log, contextlib.suppress(KeyboardInterrupt):
+        lines = [*watch(classifier, folder, log, 1, say=said.append)]
+        assert not lines  # not reached: Ctrl-C ends the watch
+    assert "late.png" in (tmp_path / "log.jsonl").read_text()
+    assert len(said) == 1
+    assert "No such file or directory); it is tried again" in said[0]
+
+
 def test_a_full_disk_loses_no_answer(
     classifier: FlowerClassifier, folder: Path, scan_actions: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
