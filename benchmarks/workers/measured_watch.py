@@ -7,7 +7,6 @@ This process is small: the peak that the system reports for a child is at least 
 
 import json
 import os
-import signal
 import subprocess
 import sys
 
@@ -20,7 +19,7 @@ def measure(photos: int, command: list[str]) -> int:
             if '"predictions"' not in line:
                 process.kill()
                 sys.exit(f"the watch did not answer a photo: {line.strip() or 'it ended'}")
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # a shell lets processes in the background ignore Ctrl-C's signal
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_maxrss * 1024
