@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from runtime.photos.formats import FORMATS, HAS_HEIC
+from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC
 from runtime.photos.limits import MAX_BYTES, MAX_PIXELS
 
 
@@ -35,12 +35,12 @@ def _side(form: str, most: int | None = None) -> int:
     return int(min(FORMATS[form].max_pixels, most or FORMATS[form].max_pixels) ** 0.5)
 
 
-def _heic() -> bytes:
+def _heic(mode: str, most: int | None) -> bytes:
     import pillow_heif
 
-    side = _side("HEIF")
+    side = _side("HEIF", most)
     file = io.BytesIO()
-    pillow_heif.from_pillow(Image.new("RGBA", (side, side), (200, 100, 50, 128))).save(file, quality=30)
+    pillow_heif.from_pillow(Image.new(mode, (side, side), (200, 100, 50, 128)[: len(mode)])).save(file, quality=30)
     return file.getvalue()
 
 
@@ -58,7 +58,8 @@ LARGEST_PHOTOS: dict[str, Callable[[], bytes]] = {
     "TIFF without compression": lambda: _encoded("TIFF", 3, _side("TIFF", (MAX_BYTES - 10_000) // 3)),
     "BMP": lambda: _encoded("BMP", 3, _side("BMP", (MAX_BYTES - 100_000) // 3)),
     "AVIF with opacity": lambda: _encoded("AVIF", 4, _side("AVIF"), speed=10, quality=40),
-    **({"HEIC with opacity": _heic} if HAS_HEIC else {}),
+    **({"HEIC": lambda: _heic("RGB", None),
+        "HEIC with opacity": lambda: _heic("RGBA", HEIC.max_pixels_with_opacity)} if HAS_HEIC else {}),
 }  # fmt: skip
 """Description → function that returns the content of the file."""
 

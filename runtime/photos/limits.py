@@ -60,6 +60,8 @@ def check_size(image: Image.Image, name: str, *, multiple_scans: bool = False) -
     width, height = image.size
     photo_format = format_of(image)
     limit = photo_format.max_pixels if photo_format else MAX_PIXELS
+    if photo_format and photo_format.max_pixels_with_opacity and image.mode.endswith("A"):
+        limit = photo_format.max_pixels_with_opacity
     if multiple_scans or image.info.get("progressive"):
         limit = min(limit, MAX_PIXELS)
     if width * height > limit:

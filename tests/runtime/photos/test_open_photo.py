@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from runtime.errors import PhotoError, TruncatedPhotoError
-from runtime.photos.formats import FORMATS, HEIC, SUFFIXES, format_names
+from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, SUFFIXES, format_names
 from runtime.photos.limits import MAX_BYTES, MAX_PIXELS, MAX_SCANS, check_size
 from runtime.photos.open_photo import Photo, open_photo
 
@@ -154,6 +154,19 @@ def test_each_format_has_its_limit_of_pixels(photo_format: str, info: dict[str, 
         check_size(image, "photo")
 
 
+@pytest.mark.skipif(not HAS_HEIC, reason="needs pillow-heif")
+def test_heic_with_opacity_has_a_smaller_limit() -> None:
+    class Header(Image.Image):
+        size = (48_000, 1000)
+        format = HEIC.pillow_name
+        mode = "RGB"
+
+    check_size(Header(), "photo")
+    Header.mode = "RGBA"
+    with pytest.raises(PhotoError, match="more than 32 megapixels"):
+        check_size(Header(), "photo")
+
+
 def test_table_of_formats_gives_names_and_suffixes() -> None:
     assert format_names().startswith("JPEG, PNG, WebP, GIF, TIFF, BMP")
     assert {".jpg", ".jpeg", ".jfif", ".tif", ".avif"} <= SUFFIXES
@@ -168,6 +181,7 @@ def test_documented_limits_are_those_of_the_table() -> None:
         assert int(value) * 1_000_000 == photo_format.max_pixels, photo_format.name
     assert int(rows["file size"]) * 1024**2 == MAX_BYTES
     assert int(rows["scans of a JPEG"]) == MAX_SCANS
+    assert f"| HEIC | 49 megapixels; {(HEIC.max_pixels_with_opacity or 0) // 1_000_000} with opacity" in text
     assert f"; {MAX_PIXELS // 1_000_000} in several scans" in text
 
 
