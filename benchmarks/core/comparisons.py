@@ -92,7 +92,8 @@ def compare_over_seeds(hits: np.ndarray, reference: np.ndarray) -> tuple[float, 
     seeds, images = differences.shape
     by_photo, by_seed = differences.mean(axis=0), differences.mean(axis=1)
     mean = float(by_seed.mean())
-    photos_variance = ((by_photo**2).sum() + 1) / (images + 2) ** 2 - mean**2 / (images + 2)
+    padded = images + 2
+    photos_variance = ((by_photo**2).sum() + 1) / padded**2 - (by_photo.sum() / padded) ** 2 / padded
     seeds_variance = by_seed.var(ddof=1) / seeds
     variance = photos_variance + seeds_variance
     freedom = variance**2 / (photos_variance**2 / (images - 1) + seeds_variance**2 / (seeds - 1))

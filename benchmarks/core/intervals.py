@@ -33,8 +33,9 @@ def mean_per_class_interval(hits: np.ndarray, labels: np.ndarray) -> Interval:
 
     It is Wilson's interval with Kish's effective number of photographs (L. Kish, "Survey Sampling", 1965), which is
     smaller than their number if the classes differ in size. The variance within each class cannot be estimated from a
-    few photographs: a class with 10 of 10 right would have none. So all classes count as equally difficult, which
-    makes the interval too wide rather than too narrow if they are not.
+    few photographs: a class with 10 of 10 right would have none. So all classes count as equally difficult. If they are
+    not, the interval is too wide for classes of equal size, and too narrow if the classes with few photographs are the
+    difficult ones.
 
     Args:
         hits: bool, shape (images,).

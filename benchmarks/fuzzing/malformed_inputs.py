@@ -104,6 +104,15 @@ CRAFTED_PHOTOS: dict[str, Callable[[], bytes]] = {
     "JPEG of 5,000 scans": lambda: _many_scans(5000),
     "JPEG of 10,900 × 10,900, a component at a time, in 1,500 empty scans": lambda: _empty_scans(10_900, 1500),
     "TIFF of 16 × 16 in one tile of 20,000 × 20,000": lambda: _large_tile(20_000),
+    "TIFF whose tags hold 16 million numbers": lambda: _many_strips(8_000_000),
+    "JPEG without end, with 16 million restart markers": lambda: valid_photos()[0][:-2] + b"\xff\xd0" * 16_000_000,
+    "JPEG without end, with 8 million empty segments": lambda: valid_photos()[0][:-2] + b"\xff\xe0\0\2" * 8_000_000,
+    "WebP with 4 million empty chunks": lambda: (
+        b"RIFF" + struct.pack("<I", 32_000_004) + b"WEBP" + b"ALPH\0\0\0\0" * 4_000_000
+    ),
+    "AVIF with 4 million boxes": lambda: (
+        b"\0\0\0\x14ftypavif\0\0\0\0avif" + b"".join(struct.pack(">II", 8, kind) for kind in range(4_000_000))
+    ),
     "empty file": lambda: b"",
     "one byte": lambda: b"\xff",
     "one megabyte of zeros": lambda: bytes(1 << 20),
@@ -126,6 +135,14 @@ def _empty_scans(side: int, count: int) -> bytes:
     head = jpeg[: frame + 5] + struct.pack(">HH", side, side) + jpeg[frame + 9 : jpeg.rindex(b"\xff\xda")]
     scans = (b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1 + n % 3, 0x11 * (n % 3 > 0), 0, 63, 0) for n in range(count))
     return head + b"".join(scans) + b"\xff\xd9"
+
+
+def _many_strips(count: int) -> bytes:
+    """Return a TIFF whose places and lengths of strips are ``count`` numbers each."""
+    tags = [(256, 4, 1, 64), (257, 4, 1, 64), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 3, count, 200),
+            (277, 3, 1, 1), (278, 4, 1, 64), (279, 3, count, 200 + 2 * count)]  # fmt: skip
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return head.ljust(200, b"\0") + struct.pack("<H", 8) * count + struct.pack("<H", 64) * count
 
 
 def _large_tile(side: int) -> bytes:

@@ -47,6 +47,11 @@ examples:
 Training takes hours on a CPU. A command that was stopped continues when it is run again. Run nothing else on the
 machine while the speed is measured.
 """
+SCHEDULE = [
+    *("--epochs", str(ABLATION_EPOCHS), "--validate-every", str(ABLATION_EPOCHS)),
+    *("--size", str(ABLATION_SIZE), "--final-size", str(ABLATION_FINAL_SIZE)),
+]
+"""Of the ablations. The last epoch is measured: choosing the best one would favour runs whose accuracy fluctuates."""
 TIMED_RECIPES = ("default", "fast")
 RESOLUTIONS = tuple((size, crop_pct) for size in (176, 192, 208, 224, 240, 256) for crop_pct in (0.875, 1.0))
 
@@ -91,11 +96,10 @@ def measure_ablations(run: Run) -> None:
     """Train the default recipe on a short schedule with one thing changed at a time; saves after each run."""
     options = run.options
     entries = run.figures.setdefault("ablation", {})
-    # The last epoch is measured. Choosing the best one would favour runs whose accuracy fluctuates.
-    schedule = ("--epochs", str(ABLATION_EPOCHS), "--validate-every", str(ABLATION_EPOCHS))
-    crops = ("--size", str(ABLATION_SIZE), "--final-size", str(ABLATION_FINAL_SIZE))
-    common = (*_common_options(options), "--cache", str(options.output / "cache"), *schedule, *crops)
+    common = (*_common_options(options), "--cache", str(options.output / "cache"), *SCHEDULE)
     val = read_split(options.data, "val")
+    for name in [name for name, entry in entries.items() if not _is_current(entry)]:
+        del entries[name]
     for experiment in ABLATIONS:
         if options.experiments and experiment.name not in (*options.experiments, REFERENCE.name):
             continue
@@ -104,7 +108,8 @@ def measure_ablations(run: Run) -> None:
                 continue
             for name, change, checkpoint in _train_ablation(experiment, seed, options, common):
                 entry = entries.setdefault(
-                    name, {"change": change, "options": shlex.join(experiment.options), "hits": {}}
+                    name,
+                    {"change": change, "options": shlex.join(experiment.options), "schedule": SCHEDULE, "hits": {}},
                 )
                 digits = ("1" if hit else "0" for hit in checkpoint_hits(checkpoint, val))
                 entry["hits"][str(seed)] = "".join(digits)
@@ -159,9 +164,15 @@ def _train_ablation(
         )
 
 
+def _is_current(entry: Mapping[str, Any]) -> bool:
+    """Return whether an entry of a report, perhaps of an earlier version, has today's schedule and options."""
+    options = {shlex.join(experiment.options) for experiment in ABLATIONS}
+    return list(entry.get("schedule", ())) == SCHEDULE and entry.get("options") in options
+
+
 def template_values(figures: Figures) -> Mapping[str, Any]:
     """Return the rows of the table of ablations, each compared with the reference on the same photographs and seeds."""
-    entries = figures.get("ablation", {})
+    entries = {name: entry for name, entry in figures.get("ablation", {}).items() if _is_current(entry)}
     seeds = list(entries.get(REFERENCE.name, {}).get("hits", {}))
     hits = {
         name: np.array([[digit == "1" for digit in entry["hits"][seed]] for seed in seeds])

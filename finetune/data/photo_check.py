@@ -39,10 +39,15 @@ def check_photographs(splits: Sequence[Split]) -> None:
         problems = [problem for problem in results if problem is not None]
     if problems:
         more = f"; and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
-        raise DataError(
-            f"{len(problems):,} of {len(paths):,} photographs cannot be read: {'; '.join(problems[:SHOWN])}{more}. "
-            "Remove them from the data set, or save them again as JPEG"
-        )
+        shown = "; ".join(map(str, problems[:SHOWN]))
+        # A good photograph may be unreadable for a moment, or need a package.
+        if all(problem.passing for problem in problems):
+            advice = "Change what prevents it, and train again"
+        elif any(problem.passing for problem in problems):
+            advice = "Remove the damaged ones from the data set, or save them again as JPEG"
+        else:
+            advice = "Remove them from the data set, or save them again as JPEG"
+        raise DataError(f"{len(problems):,} of {len(paths):,} photographs cannot be read: {shown}{more}. {advice}")
 
 
 def copies(splits: Sequence[Split]) -> Iterator[str]:
@@ -71,9 +76,9 @@ def copies(splits: Sequence[Split]) -> Iterator[str]:
         yield f"{len(in_classes):,} photographs are in two classes, for example {in_classes[0]}; remove one of each"
 
 
-def _problem(path: Path) -> str | None:
+def _problem(path: Path) -> PhotoError | None:
     try:
         open_photo(path, min_side=SMALL_SIDE)
     except PhotoError as error:
-        return str(error)
+        return error
     return None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from runtime.errors import DamagedPhotoError
-from runtime.photos.structure.jpeg_markers import END, RESTARTS, find_markers, has_all_scans
+from runtime.photos.structure.jpeg_markers import END, RESTARTS, has_all_scans, last_restart
 
 NOISES = tuple(
     first + random.Random(0).randbytes(63).replace(b"\xff", b"\xfe") for first in (b"\xfe", b"\x5a", b"\x93")
@@ -37,18 +37,18 @@ def decode_without_end(content: bytes, decode: Callable[[bytes], Image.Image]) -
         data += b"\0"  # in the data, FF is followed by 00
     if not has_all_scans(data):
         return None
-    restarts = [marker for marker, _ in find_markers(data) if marker in RESTARTS]
+    restart = last_restart(data)
     try:
-        others = {_digest(decode(data + _other_end(noise, restarts))) for noise in NOISES}
+        others = {_digest(decode(data + _other_end(noise, restart))) for noise in NOISES}
         image = decode(data + END)
     except DamagedPhotoError:
         return None
     return image if others == {_digest(image)} else None
 
 
-def _other_end(noise: bytes, restarts: list[int]) -> bytes:
+def _other_end(noise: bytes, restart: int | None) -> bytes:
     """Return an end of a JPEG with noise before it, also after each restart marker, the next one first."""
-    following = (restarts[-1] - RESTARTS[0] + 1) if restarts else 0
+    following = 0 if restart is None else restart - RESTARTS[0] + 1
     markers = (bytes([0xFF, RESTARTS[(following + number) % len(RESTARTS)]]) for number in range(len(RESTARTS)))
     return noise + b"".join(marker + noise for marker in markers) + END
 

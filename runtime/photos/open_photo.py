@@ -41,6 +41,8 @@ from runtime.photos.structure.jpeg_markers import has_end
 from runtime.photos.structure.only_pixels import only_pixels
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import has_intact_pixels
+from runtime.photos.structure.tiff_directory import SIGNATURES as TIFF_SIGNATURES
+from runtime.photos.structure.tiff_directory import has_modest_directory
 
 CLOSED, TRUNCATED = "closed image", "image file is truncated"
 """Parts of Pillow's messages."""
@@ -140,6 +142,8 @@ def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | 
         return image
     if content.startswith(PNG_SIGNATURE) and not has_intact_pixels(content):
         raise DamagedPhotoError(f"{name}: damaged (the checksum of its pixels is wrong)")
+    if content[:4] in TIFF_SIGNATURES and not has_modest_directory(content):
+        raise DamagedPhotoError(f"{name}: damaged (the tags of this TIFF hold more than the file)")
     with _identify(content, name) as image:
         check_file(image, content, name)
         needed = decoding_bytes(image, min_side)

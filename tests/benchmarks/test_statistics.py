@@ -94,6 +94,8 @@ def test_comparison_over_seeds_counts_the_seeds_as_well() -> None:
     assert low < mean < high
     assert low < 0 < high
     assert p_value > 0.5
+    _, (low, high), _ = compare_over_seeds(np.ones((3, 100)), np.zeros((3, 100)))
+    assert 0.9 < low < 1 < high
     same = compare_over_seeds(reference, reference)
     assert same[0] == 0
     assert same[1][0] < 0 < same[1][1]

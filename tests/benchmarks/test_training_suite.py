@@ -88,3 +88,18 @@ def test_run_with_other_options_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "seed-0" / "finished").write_text('["--weights", "others.pth"]')
     with pytest.raises(FlowerError, match="other options"):
         run_experiment(SEED_RUNS[0], tmp_path, ("--weights", "mine.pth"))
+
+
+def test_ablations_of_another_schedule_or_version_are_left_out() -> None:
+    def entry(options: str, schedule: list[str], hits: object) -> dict[str, object]:
+        return {"change": "", "options": options, "schedule": schedule, "hits": hits}
+
+    hits = {"0": "1100", "1": "1010"}
+    current = {"reference": entry("", training.SCHEDULE, hits), "no-mixup": entry("--mixup 0", training.SCHEDULE, hits)}
+    others = {
+        "freeze-4": entry("--freeze 4", ["--epochs", "9"], hits),
+        "no-erasing": entry("--erasing 0.5", training.SCHEDULE, hits),
+        "no-final": {"change": "", "options": "--final-share 0", "hits": "1110"},  # as version 0.3 wrote it
+    }
+    rows = training.template_values({"ablation": {**current, **others}})["ablation_rows"]
+    assert sorted(row["options"] for row in rows) == ["", "--mixup 0"]

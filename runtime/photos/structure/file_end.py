@@ -8,6 +8,7 @@ from runtime.photos.structure.jpeg_markers import has_end
 from runtime.photos.structure.only_pixels import TIFF_TAGS
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import find_chunks
+from runtime.photos.structure.tiff_directory import SIZES
 
 ZEROS = bytes(512)
 """Some programs reserve the space of a file first. What is not yet written reads as zeros."""
@@ -73,7 +74,7 @@ def _tiff_ends_early(content: bytes) -> bool:
         struct.unpack_from(f"{order}I", content, directory + 2 + 12 * count)  # the place of the next directory
         for entry in range(directory + 2, directory + 2 + 12 * count, 12):
             tag, kind, values, place = struct.unpack_from(f"{order}HHII", content, entry)
-            size = values * _TIFF_SIZES.get(kind, 1)
+            size = values * SIZES.get(kind, 1)
             place = entry + 8 if size <= 4 else place
             if place + size > len(content) and tag in TIFF_TAGS:
                 return True
@@ -87,22 +88,20 @@ def _tiff_ends_early(content: bytes) -> bool:
 
 def _boxes_end_early(content: bytes) -> bool:
     """Look at the boxes of a HEIF or AVIF file (ISO/IEC 14496-12), of which ``mdat`` holds the pixels."""
-    position, kinds = 0, set()
+    position, has_pixels = 0, False
     while position + 8 <= len(content):
         length = int.from_bytes(content[position : position + 4], "big")
-        kinds.add(content[position + 4 : position + 8])
+        has_pixels = has_pixels or content[position + 4 : position + 8] == b"mdat"
         if length == 1:  # the length follows in eight bytes
             length = int.from_bytes(content[position + 8 : position + 16], "big")
         elif length == 0:  # up to the end of the file
             length = len(content) - position
         position += max(8, length)
-    return position != len(content) or b"mdat" not in kinds
+    return position != len(content) or not has_pixels
 
 
 _TIFF_EXTENTS = frozenset({273, 279, 324, 325})
 """StripOffsets, StripByteCounts, TileOffsets, TileByteCounts."""
-_TIFF_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-"""TIFF's number of a type → its size in bytes; the others have one byte."""
 _TIFF_INTEGERS = {3: "H", 4: "I"}
 """TIFF's number of a type → its letter in `struct`."""
 

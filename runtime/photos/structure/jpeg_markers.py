@@ -8,13 +8,17 @@ decoder busy for hours (libjpeg-turbo, "Two Issues with the JPEG Standard").
 import re
 from collections.abc import Iterator
 
-MARKER = re.compile(rb"\xff([^\x00\xff])")
-"""In compressed data, the byte FF is followed by 00 or begins a marker."""
+MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
+"""In compressed data, the byte FF is followed by 00 or begins a marker. Restart markers and TEM (01) are left out: a
+file may have millions of them."""
+LAST_RESTART = re.compile(rb".*\xff([\xd0-\xd7])", re.DOTALL)
+MAX_MARKERS = 10_000
+"""Most markers of a picture, without those that are left out. Cameras and editors write fewer than a hundred."""
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 START, END = b"\xff\xd8\xff", b"\xff\xd9"
 """The first bytes of a file, and the last ones."""
-MARKERS_WITHOUT_SEGMENT = frozenset({0x01, *range(0xD0, 0xDA)})
-"""TEM, RST0 to RST7, SOI, and EOI."""
+MARKERS_WITHOUT_SEGMENT = frozenset({0xD8, END_OF_IMAGE})
+"""SOI and EOI."""
 RESTARTS = range(0xD0, 0xD8)
 """RST0 to RST7, which come in this order, again and again."""
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -27,13 +31,18 @@ IMPOSSIBLE_COMPONENT_COUNT = 256
 def find_markers(content: bytes) -> Iterator[tuple[int, int]]:
     """Yield each marker of the first picture with the position after it, up to the end of the image or of the bytes.
 
+    Restart markers are left out. After `MAX_MARKERS`, no more follow: forged files are not searched for long.
+
     Data after the picture (a second picture of a phone, a video) and inside segments (a thumbnail) does not count.
 
     Args:
         content: of a JPEG file.
     """
     position = 2
-    while match := MARKER.search(content, position):
+    for _ in range(MAX_MARKERS):
+        match = MARKER.search(content, position)
+        if match is None:
+            return
         marker, position = match[1][0], match.end()
         yield marker, position
         if marker == END_OF_IMAGE:
@@ -48,6 +57,13 @@ def has_end(content: bytes) -> bool:
     return content.endswith(END) or any(marker == END_OF_IMAGE for marker, _ in find_markers(content))
 
 
+def last_restart(content: bytes) -> int | None:
+    """Return the last restart marker of the last scan in ``content``, one of `RESTARTS`; None if there is none."""
+    scans = [position for marker, position in find_markers(content) if marker == START_OF_SCAN]
+    match = LAST_RESTART.match(content, scans[-1]) if scans else None
+    return match[1][0] if match else None
+
+
 def count_scans(content: bytes, limit: int) -> int:
     """Return the number of scans of the first picture in ``content``.
 
@@ -56,10 +72,13 @@ def count_scans(content: bytes, limit: int) -> int:
         limit: counting ends here.
 
     Returns:
-        1 if libjpeg reads a single scan; ``limit + 1`` for more than ``limit``.
+        1 if libjpeg reads a single scan; ``limit + 1`` for more than ``limit``, or if there are too many markers to
+        count.
     """
     scans = components = 0
-    for marker, position in find_markers(content):
+    for number, (marker, position) in enumerate(find_markers(content), 1):
+        if number == MAX_MARKERS:
+            return limit + 1
         if marker in START_OF_FRAME and not components:
             # The segment: length (2 bytes), precision (1), height (2), width (2), number of components (1).
             components = int.from_bytes(content[position + 7 : position + 8], "big")

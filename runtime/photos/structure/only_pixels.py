@@ -14,6 +14,8 @@ from runtime.photos.structure.png_chunks import find_chunks
 
 PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 WEBP_CHUNKS = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
+MAX_CHUNKS = 10_000
+"""Most chunks of a WebP that are read."""
 TIFF_TAGS = frozenset(
     {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332, 338, 339,
      347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532}
@@ -73,7 +75,9 @@ def _webp(content: bytes) -> bytes:
 
 def _webp_chunks(content: bytes) -> Iterator[bytes]:
     position = 12
-    while position + 8 <= len(content):
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > len(content):
+            return
         kind, length = struct.unpack_from("<4sI", content, position)
         end = position + 8 + length + length % 2
         chunk = content[position:end]
@@ -82,6 +86,7 @@ def _webp_chunks(content: bytes) -> Iterator[bytes]:
         elif kind in WEBP_CHUNKS:
             yield chunk
         position = end
+    raise struct.error("more chunks than any picture has")
 
 
 def _tiff(content: bytes) -> bytes:

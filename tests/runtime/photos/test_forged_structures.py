@@ -1,0 +1,64 @@
+"""Files with so many parts that reading their structure would take minutes or gigabytes."""
+
+import io
+import struct
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from runtime.photos.limits import MAX_SCANS
+from runtime.photos.structure.file_end import ends_early
+from runtime.photos.structure.jpeg_markers import MAX_MARKERS, RESTARTS, count_scans, find_markers, last_restart
+from runtime.photos.structure.only_pixels import MAX_CHUNKS, only_pixels
+from runtime.photos.structure.tiff_directory import MAX_NUMBERS, has_modest_directory
+
+
+def jpeg(**options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 90).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def test_markers_of_a_jpeg_are_counted_up_to_a_limit() -> None:
+    segments = jpeg()[:-2] + b"\xff\xe0\0\2" * (2 * MAX_MARKERS)
+    assert len([*find_markers(segments)]) == MAX_MARKERS
+    # What follows is unknown, so there may be too many scans.
+    assert count_scans(jpeg()[:2] + b"\xff\xe0\0\2" * (2 * MAX_MARKERS) + jpeg()[2:], MAX_SCANS) > MAX_SCANS
+    restarts = jpeg()[:-2] + b"\xff\xd0" * (2 * MAX_MARKERS)
+    assert len([*find_markers(restarts)]) < 20
+
+
+def test_last_restart_marker_is_found() -> None:
+    # One marker after each of eight rows of blocks but the last.
+    assert last_restart(jpeg(restart_marker_rows=1)) == RESTARTS[6]
+    assert last_restart(jpeg()) is None
+
+
+def tiff(*tags: tuple[int, int, int, int]) -> bytes:
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return (head + b"".join(struct.pack("<HHII", *tag) for tag in tags)).ljust(1000, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("content", "is_modest"),
+    [
+        (tiff((256, 4, 1, 64), (273, 4, 100, 200)), True),
+        (tiff((273, 3, MAX_NUMBERS + 1, 200)) + bytes(2 * MAX_NUMBERS), False),
+        # Each tag names the same bytes.
+        (tiff(*((40000 + number, 1, 600, 200) for number in range(20))), False),
+        (tiff((256, 4, 1, 64))[:12], True),
+        (b"II+\0" + struct.pack("<HHQQHHQQ", 8, 0, 16, 1, 40000, 1, 10**9, 100) + bytes(100), False),
+    ],
+    ids=["usual", "many numbers", "shared bytes", "cut off", "BigTIFF"],
+)
+def test_tags_of_a_tiff_hold_no_more_than_the_file(content: bytes, is_modest: bool) -> None:
+    assert has_modest_directory(content) == is_modest
+
+
+def test_chunks_and_boxes_are_not_collected() -> None:
+    body = b"WEBP" + b"ALPH\0\0\0\0" * (MAX_CHUNKS + 1)
+    assert only_pixels(b"RIFF" + struct.pack("<I", len(body)) + body) is None
+    boxes = b"\0\0\0\x14ftypavif\0\0\0\0avif" + b"".join(struct.pack(">II", 8, kind) for kind in range(1, 1000))
+    assert ends_early(boxes)
+    assert not ends_early(boxes + b"\0\0\0\x08mdat")
