@@ -27,10 +27,7 @@ def passed_over(data: Path) -> list[str]:
         with contextlib.suppress(DataError):  # a split may be missing; whoever needs it reports the error
             used.update(map(str, read_split(data, name).paths))
     depth = len(Path(min(used)).relative_to(data).parts)
-    # In class folders that are split here, and in folders of splits.
-    place = "because they are not directly in the folder of a class" + (
-        " of a split" if depth == DEPTH_WITH_SPLITS else ""
-    )
+    class_folder = "the folder of a class of a split" if depth == DEPTH_WITH_SPLITS else "the folder of a class"
     folders: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     lines = []
@@ -42,7 +39,10 @@ def passed_over(data: Path) -> list[str]:
     if folders:
         named = ", ".join(f"{folder} ({number:,})" for folder, number in folders.most_common(SHOWN))
         more = f" and {len(folders) - SHOWN:,} more folders" if len(folders) > SHOWN else ""
-        lines.append(f"{folders.total():,} photographs are not used, {place}: {named}{more}")
+        lines.append(
+            f"{folders.total():,} photographs are not used, because they are not directly in {class_folder}: "
+            f"{named}{more}"
+        )
     if left_out:
         lines.append(left_out_message(left_out))
     if empty := _folders_without_photographs(data, depth):

@@ -59,8 +59,8 @@ def watch(
 
     A folder that disappears, as that of a disk that is taken out, is waited for. A photo whose file changes is answered
     again. A photo that is at fault gets a line with ``error``. What may pass (`FlowerError.passing`) is tried again and
-    not logged. Lines contain the absolute paths of photos, so that a photo
-    has one name for every way to write the folder's path.
+    not logged. Lines contain the absolute paths of photos, so that a photo has one name for every way to write the
+    folder's path.
 
     Args:
         classifier: names the flowers.
@@ -71,8 +71,8 @@ def watch(
         say: shows a line to the user: what cannot be read now, and what is left out. Each is said once.
 
     Raises:
-        FlowerError: the path of the log leads to another file, or the model failed. The
-            photo is then not logged, and is answered after a restart.
+        FlowerError: the path of the log leads to another file, or the model failed. The photo is then not logged, and
+            is answered after a restart.
     """
     folder = folder.resolve()
     waiting: dict[str, Waiting] = {}
