@@ -6,6 +6,8 @@ import numpy as np
 
 Z = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
+PRIOR_PHOTOGRAPHS = 2.0
+"""With this many photographs of the mean accuracy, a class's own accuracy is estimated."""
 
 Interval = tuple[float, float]
 
@@ -31,17 +33,22 @@ def wilson(successes: float, total: float) -> Interval:
 def mean_per_class_interval(hits: np.ndarray, labels: np.ndarray) -> Interval:
     """Return the interval of the mean over classes of each class's accuracy.
 
-    It is Wilson's interval with Kish's effective number of photographs (L. Kish, "Survey Sampling", 1965), which is
-    smaller than their number if the classes differ in size. The variance within each class cannot be estimated from a
-    few photographs: a class with 10 of 10 right would have none. So all classes count as equally difficult. If they are
-    not, the interval is too wide for classes of equal size, and too narrow if the classes with few photographs are the
-    difficult ones.
+    It is Wilson's interval with an effective number of photographs. That is Kish's (L. Kish, "Survey Sampling", 1965),
+    as if all classes were equally difficult, or a smaller one if the classes with few photographs are the difficult
+    ones. For the latter, each class's accuracy is moved towards the mean by `PRIOR_PHOTOGRAPHS`, because few
+    photographs do not tell it: a class with 2 of 2 right would have no variance. For classes of equal size that differ
+    in difficulty, the interval is wider than it need be.
 
     Args:
         hits: bool, shape (images,).
         labels: int, shape (images,).
     """
     _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    mean = float((np.bincount(classes, weights=hits) / counts).mean())
+    hits_of_class = np.bincount(classes, weights=hits)
+    mean = float((hits_of_class / counts).mean())
     effective = len(counts) ** 2 / float((1 / counts).sum())
+    accuracy = (hits_of_class + PRIOR_PHOTOGRAPHS * mean) / (counts + PRIOR_PHOTOGRAPHS)
+    variance = float((accuracy * (1 - accuracy) / counts).mean()) / len(counts)
+    if variance * effective > mean * (1 - mean):
+        effective = mean * (1 - mean) / variance
     return wilson(mean * effective, effective)

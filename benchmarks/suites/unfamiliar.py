@@ -151,8 +151,7 @@ def _run(session: Session, split: Split) -> Outputs:
 
 
 def _was_trained_on_validation(info: ModelInfo) -> bool:
-    provenance = info.training.get("provenance")
-    return isinstance(provenance, dict) and "val" in training_splits(provenance)
+    return "val" in training_splits(info.provenance)
 
 
 def _rules(session: Session, options: argparse.Namespace, on_test: Outputs) -> tuple[list[NamingRule], str | None]:

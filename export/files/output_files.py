@@ -30,8 +30,7 @@ def model_file_name(info: ModelInfo, variant: str) -> str:
         info: its metadata.
         variant: for example ``int8`` (`export.targets.ModelVariant`).
     """
-    provenance = info.training.get("provenance")
-    dataset = provenance.get("dataset") if isinstance(provenance, dict) else None
+    dataset = info.provenance.get("dataset")
     name = FLOWERS if dataset in (None, OXFORD) else _plain(str(dataset)) or FLOWERS
     return f"{name}-{info.architecture}-{variant}.onnx"
 

@@ -63,8 +63,7 @@ def notice_text(info: ModelInfo, source: Mapping[str, str]) -> str:
         info: the metadata of the model file.
         source: ``name`` and ``sha256`` of the model file.
     """
-    recorded = info.training.get("provenance")
-    provenance = recorded if isinstance(recorded, dict) else {}
+    provenance = info.provenance
     text = _read_template("NOTICE").substitute(
         {key: provenance.get(key) or UNKNOWN for key in ("dataset", "train_split", "train_images")},
         version=__version__,

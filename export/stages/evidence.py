@@ -74,9 +74,8 @@ def changed_photographs(
 
 def changed_photographs_of_model(data: Path, info: ModelInfo, *, names: Collection[str] = SPLITS) -> Iterator[str]:
     """Yield the lines of `changed_photographs` for a model file. It has fewer of the records of the training."""
-    provenance = info.training.get("provenance")
-    if isinstance(provenance, dict):
-        yield from changed_photographs(data, provenance, names=names)
+    if info.provenance:
+        yield from changed_photographs(data, info.provenance, names=names)
 
 
 def _is_recorded(provenance: Mapping[str, Any], name: str, splits: Sequence[Split]) -> bool:

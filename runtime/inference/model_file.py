@@ -92,6 +92,12 @@ class ModelInfo:
         """The smallest probability and familiarity of a name."""
         return Cuts(self.threshold, self.familiarity_threshold)
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What `training` says about the data and the weights. Empty if it says nothing."""
+        recorded = self.training.get("provenance")
+        return recorded if isinstance(recorded, dict) else {}
+
     def to_metadata(self) -> dict[str, str]:
         """Return the metadata as ONNX stores it: string keys and JSON values."""
         values = {

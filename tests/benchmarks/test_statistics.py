@@ -55,6 +55,15 @@ def test_interval_of_the_mean_per_class_has_a_width_if_every_class_is_right() ->
     assert low < mixed.mean() < high
 
 
+def test_interval_of_the_mean_per_class_covers_it_if_small_classes_are_difficult() -> None:
+    counts, accuracy = np.repeat([50, 3], [90, 12]), np.repeat([0.98, 0.5], [90, 12])
+    labels = np.repeat(np.arange(102), counts)
+    random = np.random.default_rng(0)
+    intervals = [mean_per_class_interval(random.random(len(labels)) < accuracy[labels], labels) for _ in range(200)]
+    # With Kish's effective number alone, it is 0.78 of them.
+    assert np.mean([low <= accuracy.mean() <= high for low, high in intervals]) > 0.87
+
+
 def test_paired_score_interval_and_exact_test() -> None:
     # Without discordant pairs, Tango's interval is z² / (n + z²) to both sides.
     assert paired_score_interval(0, 0, 1020) == pytest.approx((-0.003752, 0.003752), abs=1e-6)

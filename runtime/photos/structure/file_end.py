@@ -8,7 +8,8 @@ from runtime.photos.structure.jpeg_markers import has_end
 from runtime.photos.structure.only_pixels import TIFF_TAGS
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import find_chunks
-from runtime.photos.structure.tiff_directory import SIZES
+from runtime.photos.structure.tiff_directory import INTEGERS, Directory
+from runtime.photos.structure.tiff_directory import SIGNATURES as TIFF_SIGNATURES
 
 ZEROS = bytes(512)
 """Some programs reserve the space of a file first. What is not yet written reads as zeros."""
@@ -66,24 +67,19 @@ def _gif_ends_early(content: bytes) -> bool:
 
 def _tiff_ends_early(content: bytes) -> bool:
     """Look at the first directory, the values of the tags that pixels need, and the strips or tiles that it lists."""
-    order = "<" if content.startswith(b"II") else ">"
     extents: dict[int, tuple[int, ...]] = {}
     try:
-        (directory,) = struct.unpack_from(f"{order}I", content, 4)
-        (count,) = struct.unpack_from(f"{order}H", content, directory)
-        struct.unpack_from(f"{order}I", content, directory + 2 + 12 * count)  # the place of the next directory
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            tag, kind, values, place = struct.unpack_from(f"{order}HHII", content, entry)
-            size = values * SIZES.get(kind, 1)
-            place = entry + 8 if size <= 4 else place
-            if place + size > len(content) and tag in TIFF_TAGS:
+        directory = Directory(content)
+        for entry in directory.entries():
+            if entry.tag in TIFF_TAGS and entry.place + entry.size > len(content):
                 return True
-            if tag in _TIFF_EXTENTS and kind in _TIFF_INTEGERS:
-                extents[tag] = struct.unpack_from(f"{order}{values}{_TIFF_INTEGERS[kind]}", content, place)
+            if entry.tag in _TIFF_EXTENTS and entry.kind in INTEGERS:
+                extents[entry.tag] = directory.integers(entry)
     except struct.error:
         return True
     pairs = ((extents.get(start, ()), extents.get(length, ())) for start, length in ((273, 279), (324, 325)))
-    return any(start + length > len(content) for pair in pairs for start, length in zip(*pair, strict=False))
+    ends = (start + length for pair in pairs for start, length in zip(*pair, strict=False))
+    return max([directory.end, *ends]) > len(content)
 
 
 def _boxes_end_early(content: bytes) -> bool:
@@ -102,8 +98,6 @@ def _boxes_end_early(content: bytes) -> bool:
 
 _TIFF_EXTENTS = frozenset({273, 279, 324, 325})
 """StripOffsets, StripByteCounts, TileOffsets, TileByteCounts."""
-_TIFF_INTEGERS = {3: "H", 4: "I"}
-"""TIFF's number of a type → its letter in `struct`."""
 
 _RULES: tuple[tuple[int, bytes, Callable[[bytes], bool]], ...] = (
     (0, JPEG_START, lambda content: not has_end(content)),
@@ -111,8 +105,7 @@ _RULES: tuple[tuple[int, bytes, Callable[[bytes], bool]], ...] = (
     (0, b"RIFF", _riff_ends_early),
     (0, b"GIF8", _gif_ends_early),
     (0, b"BM", _bmp_ends_early),
-    (0, b"II*\0", _tiff_ends_early),
-    (0, b"MM\0*", _tiff_ends_early),
+    *((0, signature, _tiff_ends_early) for signature in TIFF_SIGNATURES),
     (4, b"ftyp", _boxes_end_early),
 )
 """Where each format has its signature, the signature, and the function that tells whether a file ends early. A file

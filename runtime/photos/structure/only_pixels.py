@@ -11,6 +11,8 @@ from runtime.photos.structure.jpeg_markers import START as JPEG_START
 from runtime.photos.structure.jpeg_markers import START_OF_SCAN, find_markers
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import find_chunks
+from runtime.photos.structure.tiff_directory import SIGNATURES as TIFF_SIGNATURES
+from runtime.photos.structure.tiff_directory import Directory
 
 PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 WEBP_CHUNKS = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
@@ -90,22 +92,14 @@ def _webp_chunks(content: bytes) -> Iterator[bytes]:
 
 
 def _tiff(content: bytes) -> bytes:
-    order = "<" if content.startswith(b"II") else ">"
-    (directory,) = struct.unpack_from(f"{order}I", content, 4)
-    (count,) = struct.unpack_from(f"{order}H", content, directory)
-    end = directory + 2 + 12 * count
-    entries = [content[place : place + 12] for place in range(directory + 2, end, 12)]
-    needed = [entry for entry in entries if struct.unpack(f"{order}H", entry[:2])[0] in TIFF_TAGS]
-    # All else stays at its place, because the tags refer to places. No directory follows.
-    reduced = struct.pack(f"{order}H", len(needed)) + b"".join(needed) + bytes(4)
-    return content[:directory] + reduced + content[directory + len(reduced) :]
+    directory = Directory(content)
+    return directory.with_entries([entry for entry in directory.entries() if entry.tag in TIFF_TAGS])
 
 
 _REDUCTIONS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (PNG_SIGNATURE, _png),
     (JPEG_START, _jpeg),
     (b"RIFF", _webp),
-    (b"II*\0", _tiff),
-    (b"MM\0*", _tiff),
+    *((signature, _tiff) for signature in TIFF_SIGNATURES),
 )
 """The first bytes of a format, and the function that reduces a file of it."""
