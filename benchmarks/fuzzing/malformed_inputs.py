@@ -107,6 +107,14 @@ CRAFTED_PHOTOS: dict[str, Callable[[], bytes]] = {
     "TIFF whose tags hold 16 million numbers": lambda: _many_strips(8_000_000),
     "JPEG without end, with 16 million restart markers": lambda: valid_photos()[0][:-2] + b"\xff\xd0" * 16_000_000,
     "JPEG without end, with 8 million empty segments": lambda: valid_photos()[0][:-2] + b"\xff\xe0\0\2" * 8_000_000,
+    "JPEG with 8 million empty segments": lambda: (
+        valid_photos()[0][:2] + b"\xff\xe0\0\2" * 8_000_000 + valid_photos()[0][2:]
+    ),
+    "PNG with 2 million empty chunks": lambda: _png(8, 8, _chunk(b"IDAT", b"") * 2_000_000),
+    "GIF with a comment in 20 million parts": lambda: (
+        b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0, 0, 0) + b"!\xfe" + b"\1a" * 20_000_000 + b"\0"
+        + b"," + struct.pack("<HHHHB", 0, 0, 8, 8, 0) + b"\x02\x02\x4c\x01\0;"
+    ),
     "WebP with 4 million empty chunks": lambda: (
         b"RIFF" + struct.pack("<I", 32_000_004) + b"WEBP" + b"ALPH\0\0\0\0" * 4_000_000
     ),

@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -24,6 +24,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
+        flush_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,10 +56,24 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             if old.exists() and not target.exists():
                 old.rename(target)
             raise
+        flush_folder(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
+
+
+def flush_folder(folder: str | os.PathLike[str]) -> None:
+    """Write the names in ``folder`` to the disk. Before, a new file may be missing after a power cut.
+
+    Does nothing where a folder cannot be opened (Windows) or flushed (some network disks).
+    """
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _temporary_path(target: Path) -> Path:

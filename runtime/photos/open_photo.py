@@ -39,6 +39,7 @@ from runtime.photos.structure.heif_brands import is_heic
 from runtime.photos.structure.jpeg_markers import START as JPEG_START
 from runtime.photos.structure.jpeg_markers import has_end
 from runtime.photos.structure.only_pixels import only_pixels
+from runtime.photos.structure.part_count import has_too_many_parts
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import has_intact_pixels
 from runtime.photos.structure.tiff_directory import SIGNATURES as TIFF_SIGNATURES
@@ -135,6 +136,8 @@ def _decode_file(content: bytes, name: str, min_side: int | None, stack: ExitSta
 
 def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | None) -> Image.Image:
     """Return the photo in the bytes of a file; the arguments are those of `_decode_file`."""
+    if has_too_many_parts(content):
+        raise PhotoError(f"{name}: has more parts than any picture; save it again")
     if content.startswith(JPEG_START) and not has_end(content):
         image = decode_without_end(content, lambda complete: _decode(complete, name, min_side, stack))
         if image is None:

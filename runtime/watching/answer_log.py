@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import FlowerError
+from runtime.files.atomic import flush_folder
 
 DEFAULT_LOG_NAME = "flower-infer.jsonl"
 """The name of the log in a watched folder, unless ``--output`` names another file."""
@@ -73,6 +74,7 @@ class AnswerLog:
                 raise FlowerError(f"{self.path}: not a file that can hold answers; name another one with --output")
             _lock(handle, self.path)
             self._read(handle)
+            flush_folder(self.path.parent)  # a new file, or one that was renamed
         except BaseException:
             os.close(handle)
             raise

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 
+from runtime.photos.structure.gif_blocks import TRAILER, find_blocks
 from runtime.photos.structure.jpeg_markers import START as JPEG_START
 from runtime.photos.structure.jpeg_markers import has_end
 from runtime.photos.structure.only_pixels import TIFF_TAGS
@@ -46,23 +47,7 @@ def _bmp_ends_early(content: bytes) -> bool:
 
 
 def _gif_ends_early(content: bytes) -> bool:
-    def after_color_table(place: int) -> int:
-        flags = content[place]
-        return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
-
-    try:
-        position = 13 + after_color_table(10)
-        while content[position] != ord(";"):  # the trailer
-            if content[position] == ord(","):  # a picture: its place, perhaps a colour table, the size of the codes
-                position += 11 + after_color_table(position + 9)
-            else:  # an extension: its kind
-                position += 2
-            while length := content[position]:
-                position += 1 + length
-            position += 1
-    except IndexError:
-        return True
-    return False
+    return TRAILER not in find_blocks(content)
 
 
 def _tiff_ends_early(content: bytes) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_CHUNKS = 100_000
+"""Most chunks that are read. The largest PNG that is accepted has about 10,000, of 8 KB each."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,14 @@ class Chunk:
 
 
 def find_chunks(content: bytes) -> Iterator[Chunk]:
-    """Yield the chunks of a PNG file, up to the one that ends it or to the end of the bytes."""
+    """Yield the chunks of a PNG file, up to the one that ends it or to the end of the bytes.
+
+    After `MAX_CHUNKS`, no more follow.
+    """
     position = len(SIGNATURE)
-    while position + 8 <= len(content):
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > len(content):
+            return
         end = position + 12 + int.from_bytes(content[position : position + 4], "big")
         chunk = Chunk(content[position + 4 : position + 8], position, end)
         yield chunk

@@ -1,23 +1,30 @@
 """Files with so many parts that reading their structure would take minutes or gigabytes."""
 
-import io
 import struct
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from runtime.errors import PhotoError
 from runtime.photos.limits import MAX_SCANS
+from runtime.photos.open_photo import open_photo
 from runtime.photos.structure.file_end import ends_early
+from runtime.photos.structure.gif_blocks import MAX_BLOCKS
 from runtime.photos.structure.jpeg_markers import MAX_MARKERS, RESTARTS, count_scans, find_markers, last_restart
-from runtime.photos.structure.only_pixels import MAX_CHUNKS, only_pixels
+from runtime.photos.structure.only_pixels import MAX_CHUNKS as MAX_WEBP_CHUNKS
+from runtime.photos.structure.only_pixels import only_pixels
+from runtime.photos.structure.part_count import has_too_many_parts
+from runtime.photos.structure.png_chunks import MAX_CHUNKS
 from runtime.photos.structure.tiff_directory import MAX_NUMBERS, has_modest_directory
+from tests.runtime.photos.test_open_photo import encoded
+from tests.samples.picture_files import png_chunk
+
+PICTURE = Image.effect_noise((64, 64), 90)
 
 
 def jpeg(**options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.effect_noise((64, 64), 90).save(file, "JPEG", **options)
-    return file.getvalue()
+    return encoded(PICTURE, "JPEG", **options)
 
 
 def test_markers_of_a_jpeg_are_counted_up_to_a_limit() -> None:
@@ -56,8 +63,27 @@ def test_tags_of_a_tiff_hold_no_more_than_the_file(content: bytes, is_modest: bo
     assert has_modest_directory(content) == is_modest
 
 
+@pytest.mark.parametrize(
+    ("photo", "place", "part", "limit"),
+    [
+        (jpeg(), 2, b"\xff\xe0\0\2", MAX_MARKERS),
+        (encoded(PICTURE, "PNG"), 33, png_chunk(b"tEXt", b""), MAX_CHUNKS),
+        # After the header and a table of 256 colours.
+        (encoded(PICTURE, "GIF"), 781, b"!\xf9\0", MAX_BLOCKS),
+    ],
+    ids=["JPEG", "PNG", "GIF"],
+)
+def test_a_photo_of_very_many_parts_is_refused(photo: bytes, place: int, part: bytes, limit: int) -> None:
+    def with_parts(count: int) -> bytes:
+        return photo[:place] + part * count + photo[place:]
+
+    assert not has_too_many_parts(with_parts(limit // 2))
+    with pytest.raises(PhotoError, match="more parts"):
+        open_photo(with_parts(limit))
+
+
 def test_chunks_and_boxes_are_not_collected() -> None:
-    body = b"WEBP" + b"ALPH\0\0\0\0" * (MAX_CHUNKS + 1)
+    body = b"WEBP" + b"ALPH\0\0\0\0" * (MAX_WEBP_CHUNKS + 1)
     assert only_pixels(b"RIFF" + struct.pack("<I", len(body)) + body) is None
     boxes = b"\0\0\0\x14ftypavif\0\0\0\0avif" + b"".join(struct.pack(">II", 8, kind) for kind in range(1, 1000))
     assert ends_early(boxes)

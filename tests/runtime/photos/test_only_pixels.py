@@ -59,7 +59,19 @@ def tiff_files() -> Iterator[tuple[str, bytes]]:
         yield f"tag {tag}", moved + struct.pack("<H", len(more)) + b"".join(more) + bytes(4)
 
 
-FILES = {"PNG": png_files, "JPEG": jpeg_files, "WebP": webp_files, "TIFF": tiff_files}
+def big_tiff_files() -> Iterator[tuple[str, bytes]]:
+    whole = encoded(PICTURE, "TIFF", big_tiff=True)
+    directory = int.from_bytes(whole[8:16], "little")
+    count = int.from_bytes(whole[directory : directory + 8], "little")
+    entries = whole[directory + 8 :][: 20 * count]
+    more = struct.pack("<HHQQ", 254, 1, 10**6, 8) + entries
+    yield (
+        "tag 254",
+        whole[:8] + struct.pack("<Q", len(whole)) + whole[16:] + struct.pack("<Q", count + 1) + more + bytes(8),
+    )
+
+
+FILES = {"PNG": png_files, "JPEG": jpeg_files, "WebP": webp_files, "TIFF": tiff_files, "BigTIFF": big_tiff_files}
 
 
 @pytest.mark.parametrize(

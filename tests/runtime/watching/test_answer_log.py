@@ -93,6 +93,13 @@ def test_too_long_answer_is_not_written(path: Path) -> None:
     assert path.read_bytes() == b""
 
 
+def test_name_of_a_new_log_is_on_the_disk_before_the_first_answer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[os.stat_result] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle)))
+    with open_answer_log(path):
+        assert any(os.path.samestat(each, path.parent.stat()) for each in flushed)
+
+
 def test_full_disk_leaves_whole_lines(path: Path) -> None:
     """A limit on the size of files stands for the full disk: a part of the line is written, and then none."""
     with open_answer_log(path) as log:
