@@ -46,8 +46,9 @@ def load_pretrained(network: PhotoNetwork, weights: Path) -> None:
     missing = [name for name in expected if name not in state and not name.endswith(COUNTER)]
     different = [name for name in state if name not in expected or state[name].shape != expected[name].shape]
     if missing or different:
+        kind = f"{describe_network(state)}, not a ResNet-50" if different else "an incomplete ResNet-50"
         raise WeightsError(
-            f"{weights}: {describe_network(state)}, not a ResNet-50 ({len(missing)} tensors missing, {len(different)} "
+            f"{weights}: {kind} ({len(missing)} tensors missing, {len(different)} "
             f"unknown or of another shape, for example {(missing + different)[0]!r}); {NEEDED}"
         )
     reason = unusable_tensor(state)

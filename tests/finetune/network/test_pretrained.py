@@ -108,8 +108,12 @@ def with_value(name: str, value: float) -> Callable[[State], State]:
         (lambda state: prefixed(state, "student.") | prefixed(state, "teacher."), "several networks .'student.', "),
         (lambda state: {"args": argparse.Namespace(lr=1), "model": state}, "holds argparse.Namespace besides tensors"),
         (lambda _: {"epoch": 3, "model": {}}, "holds no state dict"),
+        (
+            lambda state: {name: tensor for name, tensor in state.items() if not name.startswith("layer4.")},
+            "an incomplete ResNet-50",
+        ),
     ],
-    ids=["NaN", "negative variance", "float16 overflow", "int8", "two networks", "arguments", "nothing"],
+    ids=["NaN", "negative variance", "float16 overflow", "int8", "two networks", "arguments", "nothing", "incomplete"],
 )
 def test_weights_that_cannot_be_used_are_named(
     change: Callable[[State], Any], message: str, small_weights: Path, tmp_path: Path
