@@ -7,16 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from finetune.recipe import RECIPES, RECIPES_SUMMARY, Recipe
+from finetune.recipe import RECIPES, RECIPES_SUMMARY, SLIM_SIZE, Recipe
+from finetune.slimming.budget import Budget
 from runtime.command_line.arguments import DEFAULT_DATA, add_data_argument, positive_int, whole_number
 from runtime.command_line.subcommands import Command, Program
 from runtime.distribution import module_command
+from runtime.errors import FlowerError
 from runtime.photos.preprocessing import FILTERS, Preprocessing
 
 if TYPE_CHECKING:
     from finetune.run.settings import Settings
 
-Values = TypeVar("Values", Recipe, Preprocessing, "Settings")
+Values = TypeVar("Values", Recipe, Preprocessing, Budget, "Settings")
 COMMAND = module_command("finetune")
 GIGABYTE = 1024**3
 EXAMPLES = f"""\
@@ -26,6 +28,7 @@ examples:
   {COMMAND} --resume --output runs/flowers     continue, with the data, weights and recipe of the start
   {COMMAND} --data data --recipe fast        7 minutes instead of 22 (best: 66)
   {COMMAND} --data my-plants                 your own photographs: my-plants/CLASS/*.jpg
+  {COMMAND} --data data --slim runs/flowers/best.pt --macs 0.36 --output runs/slim
   {COMMAND} --data data --splits train,val   train on all labelled photographs except the test split
   torchrun --nproc-per-node 4 {COMMAND.removeprefix("python ")} --data data          train on four GPUs
 
@@ -56,6 +59,24 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
         type=Path,
         metavar="FILE",
         help="weights to start from: .pth, .safetensors or best.pt of a ResNet-50 (default: torchvision's, downloaded)",
+    )
+    group.add_argument(
+        "--slim",
+        type=Path,
+        metavar="FILE",
+        help="a finished checkpoint (best.pt), to make a smaller network from it that learns its answers",
+    )
+    group.add_argument(
+        "--macs",
+        type=float,
+        metavar="N",
+        help=f"with --slim: work for a photo, as a share of the full network's (default: {Budget().macs})",
+    )
+    group.add_argument(
+        "--drop-blocks",
+        type=whole_number,
+        metavar="N",
+        help=f"with --slim: blocks that layer3 loses (default: {Budget().drop_blocks})",
     )
     group.add_argument(
         "--splits",
@@ -121,6 +142,16 @@ def run(options: argparse.Namespace) -> None:
     from finetune.training.train import train
 
     start = (load_settings(options.output) if options.resume else None) or Settings()
+    if options.slim is not None:
+        if options.weights is not None:
+            raise FlowerError("--slim and --weights both name the weights to start from; give one of them")
+        start = replace(start, weights=options.slim, slim=start.slim or Budget())
+        if not options.resume:
+            start = replace(start, recipe=RECIPES["slim"], preprocessing=replace(start.preprocessing, size=SLIM_SIZE))
+    if start.slim is not None:
+        start = replace(start, slim=_replace_given(start.slim, macs=options.macs, drop_blocks=options.drop_blocks))
+    elif options.macs is not None or options.drop_blocks is not None:
+        raise FlowerError("--macs and --drop-blocks belong to --slim CHECKPOINT")
     recipe = RECIPES[options.recipe] if options.recipe else start.recipe
     settings = _replace_given(
         start,

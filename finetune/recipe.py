@@ -172,11 +172,17 @@ class Recipe:
         return replace(cls(), **values)
 
 
+SLIM_SIZE = 176
+"""Side of the photos that a slim network takes, pixels."""
+
 RECIPES = {
     "fast": Recipe(epochs=12, freeze=4, echo=4, final_share=0.0),
     "default": Recipe(),
     "best": Recipe(runs=3),
     "robust": Recipe(turn=0.1, zoom_out=0.2, degrade=0.35),
+    "slim": Recipe(
+        epochs=60, size=144, final_size=SLIM_SIZE, freeze=2, unfreeze_every=0, stage_decay=1.0, lr=1e-3, head_lr=1e-3
+    ),
 }
 """The named recipes, for ``--recipe`` and `finetune.train`."""
 
@@ -184,6 +190,7 @@ RECIPES_SUMMARY = """\
 fast     about 7 minutes; 91.5 % validation accuracy. Trains layer4 and the head
 default  about 22 minutes; 95.3 % validation accuracy. Trains layer3, layer4 and the head
 best     about 66 minutes; 96.0 % validation accuracy. The mean of the weights of three default runs
+slim     for --slim: from a finished checkpoint to a smaller network
 robust   as long as default. Some views are worse, as careless photographs are. Two runs made the model inside
 The times are for two CPU cores with fast bfloat16; without it, training takes a quarter longer.
 Each option below changes one value of the recipe. The values in brackets are those of the default recipe."""

@@ -1,6 +1,7 @@
 """The whole export: from a checkpoint to model files."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 from export.errors import ExportError
@@ -98,10 +99,11 @@ def export_checkpoint(
         evaluation_images=evaluation_images,
     )
     if twin is not None:
-        for name in ("classes", "preprocessing", "architecture"):
-            if getattr(twin, name) != getattr(inputs.checkpoint, name):
+        for name in ("classes", "preprocessing", "architecture.name"):
+            if attrgetter(name)(twin) != attrgetter(name)(inputs.checkpoint):
+                part = name.removesuffix(".name")
                 raise ExportError(
-                    f"{confidence_of}: its {name} differs from the checkpoint's; give one of the same recipe"
+                    f"{confidence_of}: its {part} differs from the checkpoint's; give one of the same recipe"
                 )
         if (note := note_on_kept_threshold(twin, temperature, threshold)) is not None:
             report(note)

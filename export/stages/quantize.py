@@ -137,7 +137,7 @@ def _base_info(inputs: ExportInputs, distance: ClassDistance) -> ModelInfo:
     return ModelInfo(
         classes=checkpoint.classes,
         preprocessing=checkpoint.preprocessing,
-        architecture=checkpoint.architecture,
+        architecture=checkpoint.architecture.name,
         familiarity={
             "scale": distance.scale,
             "directions": len(distance.precisions),

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from finetune.network.architecture import RESNET50, Architecture
 from finetune.network.photo_network import IMAGENET_STD, PIXEL_ZERO, PhotoNetwork
 from finetune.network.tensor_files import CheckpointError, WeightsError, load_untrusted, save_tensors, unusable_tensor
 from runtime.distribution import module_command
@@ -36,7 +37,7 @@ class Checkpoint:
     provenance: dict[str, Any]
     """Names and digests of the photographs and of the pretrained weights; device and precision."""
     versions: dict[str, str]
-    architecture: str = "resnet50"
+    architecture: Architecture = RESNET50
     trained_on: tuple[str, ...] = ()
     """`Split.fingerprints` of the photographs that the weights were trained on. Empty in files of version 0.3."""
 
@@ -44,14 +45,15 @@ class Checkpoint:
         """Build the network in eval mode, float32, on the CPU.
 
         Raises:
-            CheckpointError: the tensors are not those of a ResNet-50 with these classes, or not finite.
+            CheckpointError: the tensors are not those of the architecture with these classes, or not finite.
         """
-        network = PhotoNetwork(len(self.classes))
+        network = PhotoNetwork(len(self.classes), self.architecture)
         try:
             network.resnet.load_state_dict(self.state_dict)
         except (RuntimeError, TypeError, AttributeError):
             raise CheckpointError(
-                f"the checkpoint's weights do not fit a ResNet-50 with {len(self.classes)} classes; train it again"
+                f"the checkpoint's weights do not fit {self.architecture.name} with {len(self.classes)} classes; "
+                "train it again"
             ) from None
         reason = unusable_tensor(self.state_dict)
         if reason is not None:
@@ -67,7 +69,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """
     content = {
         "format": FORMAT,
-        "architecture": checkpoint.architecture,
+        "architecture": checkpoint.architecture.recorded(),
         "state_dict": checkpoint.state_dict,
         "classes": list(checkpoint.classes),
         "preprocessing": checkpoint.preprocessing.to_dict(),
@@ -93,8 +95,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(str(error)) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of this project; make one with: {module_command('finetune')}")
-    if content.get("architecture") != "resnet50":
-        raise CheckpointError(f"{path}: architecture {content.get('architecture')!r} is not resnet50; train it again")
     if content.get("normalization") != NORMALIZATION:
         raise CheckpointError(f"{path}: its normalisation is not {NORMALIZATION}; train it again with this version")
     classes, state_dict = content.get("classes"), content.get("state_dict")
@@ -120,6 +120,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         metrics=section("metrics"),
         provenance=section("provenance"),
         versions=section("versions"),
+        architecture=Architecture.from_untrusted(content.get("architecture"), path),
         trained_on=tuple(trained_on),
     )
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
+from finetune.network.architecture import RESNET50, Architecture
 from finetune.network.stages import HEAD, STAGES
-from finetune.torchvision_import import models
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -32,9 +32,10 @@ class PhotoNetwork(nn.Module):
 
     std: torch.Tensor
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, architecture: Architecture = RESNET50) -> None:
         super().__init__()
-        self.resnet = models.resnet50(num_classes=classes)
+        self.architecture = architecture
+        self.resnet = architecture.build(classes)
         self.register_buffer("std", 255 * torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, image: torch.Tensor, first_stage: int = 0) -> torch.Tensor:

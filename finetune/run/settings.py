@@ -10,6 +10,7 @@ from finetune.network.tensor_files import CheckpointError, load_untrusted
 from finetune.recipe import RECIPES, Recipe
 from finetune.run.output_folder import LAST_STATE
 from finetune.run.training_run import DEFAULT_CACHE_BYTES
+from finetune.slimming.budget import Budget
 from runtime.command_line.arguments import DEFAULT_DATA
 from runtime.errors import FlowerError
 from runtime.photos.preprocessing import Preprocessing
@@ -31,6 +32,7 @@ class Settings:
     cache: Path | None = None
     cache_bytes: int = DEFAULT_CACHE_BYTES
     tensorboard: bool = False
+    slim: Budget | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments by name, for `finetune.train`."""
@@ -51,6 +53,8 @@ class Settings:
             "--test-size": rule.size,
             "--crop-pct": rule.crop_pct,
             "--interpolation": rule.interpolation,
+            "--macs": self.slim and self.slim.macs,
+            "--drop-blocks": self.slim and self.slim.drop_blocks,
             **recipe,
         }
 
@@ -61,6 +65,7 @@ class Settings:
             "recipe": self.recipe.to_dict(),
             "preprocessing": self.preprocessing.to_dict(),
             "splits": list(self.splits),
+            "slim": None if self.slim is None else self.slim.to_dict(),
             **{name: None if path is None else str(path.absolute()) for name, path in paths.items()},
         }
 
@@ -73,6 +78,7 @@ class Settings:
             TypeError: a value is unknown or of a wrong type.
             FlowerError: a recipe or a preprocessing with invalid values.
         """
+        values = {"slim": None, **values}  # version 0.4 kept none
         for name, kind in _KINDS.items():
             if not isinstance(values[name], kind):
                 raise TypeError(f"{name} is {values[name]!r}")
@@ -81,6 +87,7 @@ class Settings:
             "recipe": Recipe.from_dict(values["recipe"]),
             "preprocessing": Preprocessing.from_dict(values["preprocessing"]),
             "splits": tuple(values["splits"]),
+            "slim": None if values["slim"] is None else Budget(**values["slim"]),
         }
         return cls(**{**values, **paths, **parts})
 
@@ -98,6 +105,7 @@ _KINDS: dict[str, type | UnionType] = {
     "cache": str | None,
     "cache_bytes": int,
     "tensorboard": bool,
+    "slim": dict | None,
 }
 
 

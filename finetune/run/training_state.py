@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
+from finetune.network.architecture import Architecture
 from finetune.network.photo_network import PhotoNetwork, parameter_groups
 from finetune.network.tensor_files import CheckpointError, load_untrusted, save_tensors, unusable_tensor
 from finetune.run.output_folder import LAST_STATE
@@ -31,6 +32,8 @@ class TrainingState:
     """Number of complete epochs."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """One record per complete epoch, as in ``log.jsonl``."""
+    teacher: PhotoNetwork | None = None
+    """The network whose answers are learned, if it is not the labels. It is not saved."""
 
     def averaged_network(self) -> PhotoNetwork:
         """Return the averaged network itself, not a copy."""
@@ -50,10 +53,12 @@ class TrainingState:
         return max((record.get("val_top1", -1.0) for record in self.history), default=-1.0)
 
 
-def new_state(run: TrainingRun, network: PhotoNetwork) -> TrainingState:
-    """Return the state before the first epoch. ``network`` is moved to the run's device."""
+def new_state(run: TrainingRun, network: PhotoNetwork, teacher: PhotoNetwork | None = None) -> TrainingState:
+    """Return the state before the first epoch. The networks are moved to the run's device."""
     recipe = run.recipe
-    run.hardware.place(network)
+    for part in (network, teacher):
+        if part is not None:
+            run.hardware.place(part)
     groups = parameter_groups(
         network,
         lr=recipe.lr,
@@ -74,7 +79,7 @@ def new_state(run: TrainingRun, network: PhotoNetwork) -> TrainingState:
     else:
         update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # not annotated in torch
     averaged = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
-    return TrainingState(network, averaged, optimizer)
+    return TrainingState(network, averaged, optimizer, teacher=teacher)
 
 
 def _update_swa(averaged: PARAM_LIST, current: PARAM_LIST, count: torch.Tensor | int) -> None:
@@ -114,11 +119,25 @@ def save_state(run: TrainingRun, state: TrainingState) -> None:
         "settings": run.settings,
         "epoch": state.epoch,
         "history": state.history,
+        "architecture": state.network.architecture.recorded(),
         "network": state.network.state_dict(),
         "averaged": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),
     }
     save_tensors(content, run.output / LAST_STATE)
+
+
+def saved_architecture(run: TrainingRun) -> Architecture:
+    """Return the architecture of the network in ``last.pt``.
+
+    Raises:
+        CheckpointError: damaged.
+        WeightsError: no such file, or not a file of tensors.
+    """
+    path = run.output / LAST_STATE
+    content = load_untrusted(path)
+    recorded = content.get("architecture") if isinstance(content, dict) else None
+    return Architecture.from_untrusted(recorded, path)
 
 
 def load_state(run: TrainingRun, state: TrainingState) -> TrainingState:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from tqdm import tqdm
 from finetune.batches.augmentation import epoch_order
 from finetune.batches.mixing import mix
 from finetune.batches.training_batches import TrainingBatches
+from finetune.network.photo_network import PhotoNetwork
 from finetune.recipe import Recipe
 from finetune.run.training_run import TrainingRun
 from finetune.run.training_state import TrainingState
+from finetune.slimming.distillation import distillation_loss
 from runtime.errors import FlowerError
 
 SWA_START = 0.75
@@ -73,7 +75,11 @@ def train_epoch(
             inputs, targets = mix(inputs, labels, recipe.for_epoch(epoch), len(run.train.classes), step)
             with run.hardware.autocast():
                 logits = network(inputs, recipe.freeze)
-            loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+                answers = _teacher_logits(state.teacher, inputs, recipe.freeze)
+            if answers is not None:
+                loss = distillation_loss(logits, answers)
+            else:
+                loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # not annotated in torch
             norm = nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip_norm)
@@ -104,6 +110,12 @@ def train_epoch(
         "learning_rate": recipe.lr * learning_rate_factor((epoch + 1) * steps - 1, steps, recipe),
         "images_per_second": round(total / (time.monotonic() - started), 2),
     }
+
+
+@torch.no_grad()
+def _teacher_logits(teacher: PhotoNetwork | None, inputs: torch.Tensor, first_stage: int) -> torch.Tensor | None:
+    """Return the logits of the teacher, whose frozen stages are those of the network that is trained."""
+    return None if teacher is None else cast(torch.Tensor, teacher(inputs, first_stage))
 
 
 def steps_between_checks(device: torch.device) -> int:

@@ -91,5 +91,6 @@ def _checkpoint(run: TrainingRun, state: TrainingState, record: dict[str, Any]) 
         metrics={**record, "val_images": len(run.val) if run.val is not None else 0},
         provenance=run.provenance,
         versions=run.versions,
+        architecture=state.network.architecture,
         trained_on=run.trained_on,
     )

@@ -26,7 +26,9 @@ from finetune.run.processes import Processes
 from finetune.run.random_seeds import derived_seed
 from finetune.run.settings import Settings, check_same_options
 from finetune.run.training_run import DEFAULT_CACHE_BYTES, TrainingRun
-from finetune.run.training_state import TrainingState, load_state, new_state
+from finetune.run.training_state import TrainingState, load_state, new_state, saved_architecture
+from finetune.slimming.budget import Budget
+from finetune.slimming.start import check_teacher, slim_network
 from finetune.training.linear_probe import fit_head
 from finetune.training.loop import run_epochs
 from finetune.training.model_soup import runs_by_seed, write_model_soup
@@ -78,6 +80,7 @@ def train(
     cache: str | os.PathLike[str] | None = None,
     cache_bytes: int = DEFAULT_CACHE_BYTES,
     tensorboard: bool = False,
+    slim: Budget | None = None,
     report: Callable[[str], None] = print,
 ) -> TrainingResult:
     """Fine-tune a ResNet-50 on a data set.
@@ -104,6 +107,8 @@ def train(
         cache: folder for the caches, which is kept; None: a folder in ``output``, which is removed at the end.
         cache_bytes: largest size of the caches; 0 for none.
         tensorboard: log for TensorBoard as well.
+        slim: make the network of ``weights``, which must be a checkpoint, smaller before it is trained; then it learns
+            the answers of the full one.
         report: receives the lines of the report, in the main process only.
 
     Returns:
@@ -128,8 +133,11 @@ def train(
         cache=Path(cache) if cache is not None else None,
         cache_bytes=cache_bytes,
         tensorboard=tensorboard,
+        slim=slim,
     )
     _check_arguments(splits, limit, workers, cache_bytes)
+    if slim is not None and (weights is None or recipe.runs > 1):
+        raise FlowerError("a slim network is made from one checkpoint, in one run; give it with --slim, and --runs 1")
     check_output(output, several_runs=recipe.runs > 1, resume=resume)
     if tensorboard and find_spec("tensorboard") is None:
         raise FlowerError("--tensorboard needs TensorBoard: pip install 'flower-edge[tensorboard]'")
@@ -182,6 +190,7 @@ def train(
         tensorboard=tensorboard,
         settings=settings.to_dict(),
         trained_on=train_split.fingerprints(),
+        budget=slim,
         report=report_once,
     )
     runs = tuple(_train_one(part, weights, resume=resume) for part in runs_by_seed(run))
@@ -252,22 +261,43 @@ def _provenance(
 def _train_one(run: TrainingRun, weights: Path, *, resume: bool) -> TrainingResult:
     """Train with one seed, or continue a run that was stopped."""
     recipe = run.recipe
+    resumed = resume and (run.output / LAST_STATE).exists()
+    if resume and not resumed:
+        run.report(f"resumed  nothing: {run.output} has no saved state; training starts from the beginning")
     torch.manual_seed(derived_seed(recipe.seed, "network"))
-    network = PhotoNetwork(len(run.train.classes))
-    load_pretrained(network, weights)
-    if resume and (run.output / LAST_STATE).exists():
-        state = load_state(run, new_state(run, network))
-        run.report(f"resumed  after epoch {state.epoch} of {recipe.epochs}")
+    if run.budget is not None:
+        full = load_checkpoint(weights)
+        check_teacher(full, run.train, tuple(run.settings["splits"]))
+        teacher = full.network()
+        if resumed:
+            network = PhotoNetwork(len(run.train.classes), saved_architecture(run))
+        else:
+            network = _slim_network(run, run.budget, teacher, full.preprocessing.size)
+        state = new_state(run, network, teacher)
     else:
-        if resume:
-            run.report(f"resumed  nothing: {run.output} has no saved state; training starts from the beginning")
-        state = _initial_state(run, network)
+        network = PhotoNetwork(len(run.train.classes))
+        load_pretrained(network, weights)
+        state = new_state(run, network) if resumed else _initial_state(run, network)
+    if resumed:
+        state = load_state(run, state)
+        run.report(f"resumed  after epoch {state.epoch} of {recipe.epochs}")
     checkpoint = run_epochs(run, state)
     if run.val is not None:
         run.report(f"best     validation top-1 {state.best_top1():.2%} on {len(run.val):,} images: {checkpoint}")
     else:
         run.report(f"last     {checkpoint}")
     return _result(run, checkpoint, state.history)
+
+
+def _slim_network(run: TrainingRun, budget: Budget, full: PhotoNetwork, full_size: int) -> PhotoNetwork:
+    """Return the part of ``full`` that is trained. All processes choose the same channels: they see the same photos."""
+    run.hardware.place(full)
+    # The frozen stages are those of the full network, so that both take the same input.
+    slim, share = slim_network(full, full_size, budget, run.train, run.preprocessing, max(0, run.recipe.freeze - 1))
+    run.report(f"slim     {share:.2f} of the work for a photo of {run.preprocessing.size} × {run.preprocessing.size}")
+    for name, stage in zip(("layer1", "layer2", "layer3", "layer4"), slim.architecture.widths, strict=True):
+        run.report(f"slim     {name}: {', '.join(f'{first}/{second}' for first, second in stage)}")
+    return slim
 
 
 def _initial_state(run: TrainingRun, network: PhotoNetwork) -> TrainingState:

@@ -19,8 +19,8 @@ ALLOWED = {
 ROOMS = {
     "runtime": ("errors", "lazy_import", "distribution", "files", "photos", "inference", "answer", "classifier",
                 "watching", "command_line"),
-    "finetune": ("accuracy", "torchvision_import", "data", "network", "recipe", "run", "batches", "training",
-                 "command_line"),
+    "finetune": ("accuracy", "torchvision_import", "data", "network", "recipe", "slimming", "run", "batches",
+                 "training", "command_line"),
     "export": (
         "errors", "confidence", "graph", "files", "targets", "verification", "quantization", "stages", "mobile", "web",
         "command_line",
