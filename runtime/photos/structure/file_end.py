@@ -9,11 +9,14 @@ from runtime.photos.structure.jpeg_markers import has_end
 from runtime.photos.structure.only_pixels import TIFF_TAGS
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import find_chunks
-from runtime.photos.structure.tiff_directory import INTEGERS, Directory
+from runtime.photos.structure.tiff_directory import INTEGERS, MAX_NUMBERS, Directory
 from runtime.photos.structure.tiff_directory import SIGNATURES as TIFF_SIGNATURES
 
 ZEROS = bytes(512)
 """Some programs reserve the space of a file first. What is not yet written reads as zeros."""
+
+MAX_BOXES = 10_000
+"""Most boxes of a HEIF or AVIF file that are read. A picture has about five."""
 
 
 def ends_early(content: bytes) -> bool:
@@ -58,7 +61,7 @@ def _tiff_ends_early(content: bytes) -> bool:
         for entry in directory.entries():
             if entry.tag in TIFF_TAGS and entry.place + entry.size > len(content):
                 return True
-            if entry.tag in _TIFF_EXTENTS and entry.kind in INTEGERS:
+            if entry.tag in _TIFF_EXTENTS and entry.kind in INTEGERS and entry.count <= MAX_NUMBERS:
                 extents[entry.tag] = directory.integers(entry)
     except struct.error:
         return True
@@ -70,7 +73,9 @@ def _tiff_ends_early(content: bytes) -> bool:
 def _boxes_end_early(content: bytes) -> bool:
     """Look at the boxes of a HEIF or AVIF file (ISO/IEC 14496-12), of which ``mdat`` holds the pixels."""
     position, has_pixels = 0, False
-    while position + 8 <= len(content):
+    for _ in range(MAX_BOXES):
+        if position + 8 > len(content):
+            return position != len(content) or not has_pixels
         length = int.from_bytes(content[position : position + 4], "big")
         has_pixels = has_pixels or content[position + 4 : position + 8] == b"mdat"
         if length == 1:  # the length follows in eight bytes
@@ -78,7 +83,7 @@ def _boxes_end_early(content: bytes) -> bool:
         elif length == 0:  # up to the end of the file
             length = len(content) - position
         position += max(8, length)
-    return position != len(content) or not has_pixels
+    return False  # more boxes than any picture has
 
 
 _TIFF_EXTENTS = frozenset({273, 279, 324, 325})

@@ -88,3 +88,4 @@ def test_chunks_and_boxes_are_not_collected() -> None:
     boxes = b"\0\0\0\x14ftypavif\0\0\0\0avif" + b"".join(struct.pack(">II", 8, kind) for kind in range(1, 1000))
     assert ends_early(boxes)
     assert not ends_early(boxes + b"\0\0\0\x08mdat")
+    assert not ends_early(boxes * 20)  # more boxes than are read

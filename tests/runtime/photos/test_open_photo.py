@@ -19,6 +19,9 @@ from runtime.errors import PhotoError, TruncatedPhotoError
 from runtime.photos.formats import FORMATS, HAS_HEIC, HEIC, SUFFIXES, format_names
 from runtime.photos.limits import MAX_BYTES, MAX_PIXELS, MAX_SCANS, check_size
 from runtime.photos.open_photo import Photo, open_photo
+from runtime.photos.structure.gif_blocks import MAX_BLOCKS
+from runtime.photos.structure.jpeg_markers import MAX_MARKERS
+from runtime.photos.structure.png_chunks import MAX_CHUNKS
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:
@@ -182,6 +185,8 @@ def test_documented_limits_are_those_of_the_table() -> None:
     assert int(rows["file size"]) * 1024**2 == MAX_BYTES
     assert int(rows["scans of a JPEG"]) == MAX_SCANS
     assert f"| HEIC | 49 megapixels; {(HEIC.max_pixels_with_opacity or 0) // 1_000_000} with opacity" in text
+    for limit, part in ((MAX_MARKERS, "segments"), (MAX_CHUNKS, "chunks"), (MAX_BLOCKS, "blocks")):
+        assert re.search(rf"{limit:,}\s{part}", text)
     assert f"; {MAX_PIXELS // 1_000_000} in several scans" in text
 
 
