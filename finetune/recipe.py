@@ -181,7 +181,7 @@ RECIPES = {
     "best": Recipe(runs=3),
     "robust": Recipe(turn=0.1, zoom_out=0.2, degrade=0.35),
     "slim": Recipe(
-        epochs=60, size=144, final_size=SLIM_SIZE, freeze=2, unfreeze_every=0, stage_decay=1.0, lr=1e-3, head_lr=1e-3
+        epochs=30, size=144, final_size=SLIM_SIZE, freeze=2, unfreeze_every=0, stage_decay=1.0, lr=1e-3, head_lr=1e-3
     ),
 }
 """The named recipes, for ``--recipe`` and `finetune.train`."""

@@ -86,7 +86,7 @@ def fetch_emulators(folder: Path) -> Emulators:
     if sys.platform != "linux" or _output("dpkg", "--print-architecture").strip() != "amd64":
         raise EmulationError("emulation needs Debian 12 on x86-64, because it runs Debian's packages")
     folder.mkdir(parents=True, exist_ok=True)
-    _fill_once(folder / "qemu", lambda place: _unpack_packages(place, "amd64", (QEMU,)))
+    unpack_once(folder / "qemu", (QEMU,))
     _fill_once(folder / "aarch64", lambda place: _unpack_packages(place, "arm64", ARM_PACKAGES))
     host = f"{sys.version_info.major}.{sys.version_info.minor}"
     for architecture, python in (("aarch64", ARM_PYTHON), ("x86_64", host)):
@@ -94,6 +94,15 @@ def fetch_emulators(folder: Path) -> Emulators:
             folder / f"packages-{architecture}", partial(_unpack_wheels, architecture=architecture, python=python)
         )
     return Emulators(folder)
+
+
+def unpack_once(place: Path, packages: Sequence[str]) -> None:
+    """Download and unpack packages of Debian for this machine's processor into ``place``, unless it exists.
+
+    Raises:
+        EmulationError: a download failed.
+    """
+    _fill_once(place, lambda made: _unpack_packages(made, "amd64", packages))
 
 
 def _fill_once(place: Path, fill: Callable[[Path], None]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.core.arguments import add_photos_argument, add_split_argument, evenly_spaced
 from benchmarks.core.harness import Figures, Run, Suite
 from benchmarks.environments.emulators import PROCESSORS, EmulationError, Processor, fetch_emulators
-from benchmarks.measurements.emulated_answers import run_emulated
+from benchmarks.measurements.emulated.answers import run_emulated
 from export.verification.comparison import MAX_ROUNDING_DIFFERENCE
 from finetune.data.dataset import read_split
 from runtime.command_line.arguments import add_data_argument, add_model_argument

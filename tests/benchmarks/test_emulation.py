@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import run_suite
 from benchmarks.environments.emulators import EmulationError, fetch_emulators
-from benchmarks.measurements.emulated_answers import copy_runtime
+from benchmarks.measurements.emulated.answers import copy_runtime
 from benchmarks.suites import emulation
 
 

@@ -4,6 +4,7 @@ import argparse
 import ast
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_suite_of_the_document_works(
     template = next(iter(re.findall(r"```jinja\n(.*?)```", text, re.S)))
     (tmp_path / "sorting.py").write_text(source)
     (tmp_path / "sorting.md.jinja").write_text(template)
-    (tmp_path / "macros.jinja").write_bytes((rendering.TEMPLATES / "macros.jinja").read_bytes())
+    shutil.copytree(rendering.TEMPLATES / "shared", tmp_path / "shared")
     monkeypatch.setattr(benchmarks.suites, "__path__", [*benchmarks.suites.__path__, str(tmp_path)])
     monkeypatch.setattr(rendering, "TEMPLATES", tmp_path)
     assert "sorting" in suite_names()
