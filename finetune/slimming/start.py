@@ -1,5 +1,7 @@
 """The start of a slim network: a finished checkpoint, of which the budget keeps a part."""
 
+from collections.abc import Sequence
+
 from finetune.data.split import Split
 from finetune.network.checkpoint import Checkpoint
 from finetune.network.photo_network import PhotoNetwork
@@ -10,7 +12,7 @@ from finetune.slimming.pruning import choose_channels, prune
 from runtime.photos.preprocessing import Preprocessing
 
 
-def check_teacher(checkpoint: Checkpoint, train: Split, splits: tuple[str, ...]) -> None:
+def check_full_network(checkpoint: Checkpoint, train: Split, splits: Sequence[str]) -> None:
     """Check that a checkpoint can be made slim with these photographs.
 
     Raises:

@@ -7,31 +7,25 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from finetune.data.class_table import class_table
 from finetune.data.dataset import OXFORD, describe_dataset, read_split
 from finetune.data.download import ensure_dataset, ensure_weights
 from finetune.data.passed_over import passed_over
 from finetune.data.photo_check import check_photographs, copies
 from finetune.data.split import DataError, Split, join_splits
-from finetune.network.checkpoint import load_checkpoint
-from finetune.network.photo_network import PhotoNetwork
-from finetune.network.pretrained import load_pretrained
+from finetune.network.checkpoint import Checkpoint, load_checkpoint
 from finetune.network.tensor_files import CheckpointError
 from finetune.recipe import RECIPES, Recipe, RecipeError
 from finetune.run.hardware import MAX_REQUESTED_WORKERS, Hardware, explain_memory_errors
-from finetune.run.output_folder import LAST_STATE, check_output
+from finetune.run.output_folder import check_output
 from finetune.run.processes import Processes
-from finetune.run.random_seeds import derived_seed
 from finetune.run.settings import Settings, check_same_options
 from finetune.run.training_run import DEFAULT_CACHE_BYTES, TrainingRun
-from finetune.run.training_state import TrainingState, load_state, new_state, saved_architecture
 from finetune.slimming.budget import Budget
-from finetune.slimming.start import check_teacher, slim_network
-from finetune.training.linear_probe import fit_head
+from finetune.slimming.start import check_full_network
 from finetune.training.loop import run_epochs
 from finetune.training.model_soup import runs_by_seed, write_model_soup
+from finetune.training.start import start_or_resume
 from runtime.distribution import module_command, tool_versions
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
@@ -142,6 +136,9 @@ def train(
     if tensorboard and find_spec("tensorboard") is None:
         raise FlowerError("--tensorboard needs TensorBoard: pip install 'flower-edge[tensorboard]'")
     processes = Processes.connect(device)
+    if slim is not None and processes.count > 1:
+        # Rounding differs between processes, and they must not choose different channels.
+        raise FlowerError("--slim runs in one process; start it without torchrun")
 
     def report_once(line: str) -> None:
         if processes.is_main:
@@ -173,6 +170,9 @@ def train(
 
     weights = Path(weights) if weights is not None else ensure_weights()
     report_once(f"weights  {weights.name}")
+    full = load_checkpoint(weights) if slim is not None else None
+    if full is not None:
+        check_full_network(full, train_split, splits)
     several = f", {processes.count} processes" if processes.count > 1 else ""
     report_once(f"machine  {hardware.describe()}{several}")
     run = TrainingRun(
@@ -181,7 +181,10 @@ def train(
         train=train_split,
         val=val_split,
         output=output,
-        provenance=_provenance(settings, weights, hardware, train=train_split, val=val_split, test=test_split),
+        provenance={
+            **_provenance(settings, weights, hardware, train=train_split, val=val_split, test=test_split),
+            **({"full_network": full.provenance} if full is not None else {}),
+        },
         versions=tool_versions("torch", "torchvision", "numpy", "pillow"),
         hardware=hardware,
         processes=processes,
@@ -189,11 +192,11 @@ def train(
         cache_bytes=cache_bytes,
         tensorboard=tensorboard,
         settings=settings.to_dict(),
-        trained_on=train_split.fingerprints(),
+        trained_on=_trained_on(train_split, full),
         budget=slim,
         report=report_once,
     )
-    runs = tuple(_train_one(part, weights, resume=resume) for part in runs_by_seed(run))
+    runs = tuple(_train_one(part, weights, full, resume=resume) for part in runs_by_seed(run))
     if recipe.runs == 1:
         result = runs[0]
     else:
@@ -258,56 +261,21 @@ def _provenance(
     }
 
 
-def _train_one(run: TrainingRun, weights: Path, *, resume: bool) -> TrainingResult:
-    """Train with one seed, or continue a run that was stopped."""
-    recipe = run.recipe
-    resumed = resume and (run.output / LAST_STATE).exists()
-    if resume and not resumed:
-        run.report(f"resumed  nothing: {run.output} has no saved state; training starts from the beginning")
-    torch.manual_seed(derived_seed(recipe.seed, "network"))
-    if run.budget is not None:
-        full = load_checkpoint(weights)
-        check_teacher(full, run.train, tuple(run.settings["splits"]))
-        teacher = full.network()
-        if resumed:
-            network = PhotoNetwork(len(run.train.classes), saved_architecture(run))
-        else:
-            network = _slim_network(run, run.budget, teacher, full.preprocessing.size)
-        state = new_state(run, network, teacher)
-    else:
-        network = PhotoNetwork(len(run.train.classes))
-        load_pretrained(network, weights)
-        state = new_state(run, network) if resumed else _initial_state(run, network)
-    if resumed:
-        state = load_state(run, state)
-        run.report(f"resumed  after epoch {state.epoch} of {recipe.epochs}")
+def _trained_on(train: Split, full: Checkpoint | None) -> tuple[str, ...]:
+    """Return the digests of the photographs that shape the weights, also through the network that is made slim."""
+    own = train.fingerprints()
+    return own if full is None else (*own, *sorted({*full.trained_on} - {*own}))
+
+
+def _train_one(run: TrainingRun, weights: Path, full: Checkpoint | None, *, resume: bool) -> TrainingResult:
+    """Train with one seed, or continue a run that was stopped. A slim network is made from ``full``."""
+    state = start_or_resume(run, weights, full, resume=resume)
     checkpoint = run_epochs(run, state)
     if run.val is not None:
         run.report(f"best     validation top-1 {state.best_top1():.2%} on {len(run.val):,} images: {checkpoint}")
     else:
         run.report(f"last     {checkpoint}")
     return _result(run, checkpoint, state.history)
-
-
-def _slim_network(run: TrainingRun, budget: Budget, full: PhotoNetwork, full_size: int) -> PhotoNetwork:
-    """Return the part of ``full`` that is trained. All processes choose the same channels: they see the same photos."""
-    run.hardware.place(full)
-    # The frozen stages are those of the full network, so that both take the same input.
-    slim, share = slim_network(full, full_size, budget, run.train, run.preprocessing, max(0, run.recipe.freeze - 1))
-    run.report(f"slim     {share:.2f} of the work for a photo of {run.preprocessing.size} × {run.preprocessing.size}")
-    for name, stage in zip(("layer1", "layer2", "layer3", "layer4"), slim.architecture.widths, strict=True):
-        run.report(f"slim     {name}: {', '.join(f'{first}/{second}' for first, second in stage)}")
-    return slim
-
-
-def _initial_state(run: TrainingRun, network: PhotoNetwork) -> TrainingState:
-    if run.recipe.head == "probe":
-        run.hardware.place(network)
-        loss = fit_head(network, run.train, run.preprocessing, run.hardware.autocast)
-        # Every process fits the same head, but rounding depends on its number of threads.
-        run.processes.broadcast_parameters(network.resnet.fc)
-        run.report(f"probe    head fitted on frozen features, loss {loss:.3f}")
-    return new_state(run, network)
 
 
 def _result(run: TrainingRun, checkpoint: Path, history: list[dict[str, Any]]) -> TrainingResult:

@@ -90,7 +90,10 @@ def test_loss_is_zero_for_the_same_answers_and_pulls_towards_the_teacher() -> No
 def test_slim_run_is_resumed_and_its_checkpoint_carries_its_architecture(
     small_run: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    full = small_run / "best.pt"
+    # Of the photographs that the full network was trained on, one is no longer in the data.
+    full, gone = tmp_path / "full.pt", "0123456789abcdef"
+    checkpoint = load_checkpoint(small_run / "best.pt")
+    save_checkpoint(replace(checkpoint, trained_on=(*checkpoint.trained_on, gone)), full)
     options = ["--data", str(dataset), "--slim", str(full), "--macs", "0.9", *SHORT]
     assert main([*options, "--output", str(tmp_path / "whole")]) == 0
     assert "of the work for a photo of 64 × 64" in capsys.readouterr().out
@@ -106,6 +109,8 @@ def test_slim_run_is_resumed_and_its_checkpoint_carries_its_architecture(
     assert whole.architecture == resumed.architecture
     assert whole.architecture.name == "resnet50-slim"
     assert all(torch.equal(tensor, resumed.state_dict[name]) for name, tensor in whole.state_dict.items())
+    assert set(whole.trained_on) == {*checkpoint.trained_on, gone}
+    assert whole.provenance["full_network"] == checkpoint.provenance
     count = [sum(p.numel() for p in c.network().parameters()) for c in (load_checkpoint(full), whole)]
     assert count[1] < count[0]
 
