@@ -34,6 +34,7 @@ from runtime.photos.limits import check_file, check_size, decompression_bomb_err
 from runtime.photos.pixel_meaning import correct_colours
 from runtime.photos.reading import not_enough_memory, read_photo
 from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
+from runtime.photos.structure.exif_block import exif_of_jpeg, is_modest
 from runtime.photos.structure.file_end import ends_early
 from runtime.photos.structure.heif_brands import is_heic
 from runtime.photos.structure.jpeg_markers import START as JPEG_START
@@ -138,6 +139,8 @@ def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | 
     """Return the photo in the bytes of a file; the arguments are those of `_decode_file`."""
     if has_too_many_parts(content):
         raise PhotoError(f"{name}: has more parts than any picture; save it again")
+    if content.startswith(JPEG_START) and not is_modest(exif_of_jpeg(content)):
+        raise DamagedPhotoError(f"{name}: damaged (the tags of its EXIF block hold more than the block)")
     if content.startswith(JPEG_START) and not has_end(content):
         image = decode_without_end(content, lambda complete: _decode(complete, name, min_side, stack))
         if image is None:

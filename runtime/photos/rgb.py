@@ -8,6 +8,7 @@ from PIL import Image
 from runtime.errors import DamagedPhotoError, PhotoError, says_too_little_memory
 from runtime.photos.pixel_meaning import check_meaning, first_frame_box, grey_scale, may_lack_alpha
 from runtime.photos.reading import not_enough_memory, unreadable
+from runtime.photos.structure.exif_block import is_modest
 
 TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -200,6 +201,14 @@ def _eight_bits(image: Image.Image, name: str) -> np.ndarray:
 def _transpose(image: Image.Image) -> Image.Transpose | None:
     """Return the operation that makes the photo upright (EXIF, JEITA CP-3451, tag 0x0112), or None if it is upright."""
     try:
-        return TRANSPOSE_BY_ORIENTATION.get(image.getexif().get(0x0112, 1))
+        return TRANSPOSE_BY_ORIENTATION.get(image.getexif().get(0x0112, 1)) if is_modest(_exif_block(image)) else None
     except Exception:  # pixels can be used although the EXIF block is damaged
         return None
+
+
+def _exif_block(image: Image.Image) -> bytes:
+    """Return the EXIF block of an image as `Image.getexif` finds it; empty without one, and for a TIFF."""
+    block = image.info.get("exif")
+    if block is None and "Raw profile type exif" in image.info:  # a text of a PNG: three lines, then hexadecimal digits
+        block = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+    return block or b""

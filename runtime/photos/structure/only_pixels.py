@@ -7,6 +7,7 @@ kept where it can be read.
 import struct
 from collections.abc import Callable, Iterator
 
+from runtime.photos.structure.exif_block import APPLICATION_1, HEAD, exif_of_jpeg, is_modest
 from runtime.photos.structure.jpeg_markers import START as JPEG_START
 from runtime.photos.structure.jpeg_markers import START_OF_SCAN, find_markers
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
@@ -52,22 +53,23 @@ def _png(content: bytes) -> bytes:
 
 def _jpeg(content: bytes) -> bytes:
     parts, copied = [content[:2]], 2
+    keeps_exif = is_modest(exif_of_jpeg(content))
     for marker, position in find_markers(content):
         if marker == START_OF_SCAN:
             break
         end = position + int.from_bytes(content[position : position + 2], "big")
         segment = content[position + 2 : end]
-        if marker == 0xFE or (0xE0 <= marker <= 0xEF and not _decides_colours(marker, segment)):
+        if marker == 0xFE or (0xE0 <= marker <= 0xEF and not _is_needed(marker, segment, keeps_exif)):
             parts.append(content[copied : position - 2])
             copied = end
     return b"".join([*parts, content[copied:]])
 
 
-def _decides_colours(marker: int, segment: bytes) -> bool:
+def _is_needed(marker: int, segment: bytes, keeps_exif: bool) -> bool:
     """Return whether an application's segment of a JPEG says what the components are, or which side is up."""
     jfif = marker == 0xE0 and segment.startswith(b"JFIF\0") and len(segment) >= 14
     adobe = marker == 0xEE and segment.startswith(b"Adobe") and len(segment) >= 12
-    return jfif or adobe or (marker == 0xE1 and segment.startswith(b"Exif\0"))
+    return jfif or adobe or (keeps_exif and marker == APPLICATION_1 and segment.startswith(HEAD))
 
 
 def _webp(content: bytes) -> bytes:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-SIGNATURES = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
-"""The first bytes → the byte order in `struct`. A ``+`` is that of BigTIFF, whose numbers have eight bytes."""
+SIGNATURES = {b"II*\0": "<", b"MM\0*": ">", b"II\0*": "<", b"MM*\0": ">", b"II+\0": "<", b"MM\0+": ">"}
+"""The first bytes → the byte order in `struct`. A ``+`` is that of BigTIFF, whose numbers have eight bytes. Two have
+the asterisk at the wrong place: they are no TIFF, but Pillow reads them."""
 SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """TIFF's number of a type → its size in bytes; the others have one byte."""
 INTEGERS = {3: "H", 4: "I", 16: "Q"}

@@ -89,3 +89,25 @@ def test_chunks_and_boxes_are_not_collected() -> None:
     assert ends_early(boxes)
     assert not ends_early(boxes + b"\0\0\0\x08mdat")
     assert not ends_early(boxes * 20)  # more boxes than are read
+
+
+def exif_block(tags: int, size: int) -> bytes:
+    """Return an EXIF block whose tags all refer to the same bytes, and whose last tag is the orientation 6."""
+    entries = [struct.pack("<HHII", 0x9000 + number, 7, size, 8) for number in range(tags)]
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    head = b"II*\0" + struct.pack("<IH", 8, tags + 1)
+    return (head + orientation + b"".join(entries) + bytes(4)).ljust(size + 8, b"\0")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_exif_whose_tags_share_their_bytes_is_not_read(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = Image.effect_noise((64, 32), 90).convert("RGB")
+    usual, forged = (b"Exif\0\0" + exif_block(tags, 1000) for tags in (0, 50))
+    assert open_photo(encoded(picture, form, exif=usual)).size == (32, 64)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("Pillow read the block")
+
+    content = encoded(picture, form, exif=forged)
+    monkeypatch.setattr(Image.Image, "getexif", refuse)
+    assert open_photo(content).size == (64, 32)
