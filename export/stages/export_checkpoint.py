@@ -1,7 +1,6 @@
 """The whole export: from a checkpoint to model files."""
 
 from collections.abc import Callable
-from operator import attrgetter
 from pathlib import Path
 
 from export.errors import ExportError
@@ -98,17 +97,20 @@ def export_checkpoint(
         evaluate=evaluate,
         evaluation_images=evaluation_images,
     )
+    source = inputs.checkpoint
     if twin is not None:
-        for name in ("classes", "preprocessing", "architecture.name"):
-            if attrgetter(name)(twin) != attrgetter(name)(inputs.checkpoint):
-                part = name.removesuffix(".name")
+        for name, theirs, ours in (
+            ("classes", twin.classes, source.classes),
+            ("preprocessing", twin.preprocessing, source.preprocessing),
+            ("architecture", twin.architecture, source.architecture.name),
+        ):
+            if theirs != ours:
                 raise ExportError(
-                    f"{confidence_of}: its {part} differs from the checkpoint's; give one of the same recipe"
+                    f"{confidence_of}: its {name} differs from the checkpoint's; give one of the same recipe"
                 )
         if (note := note_on_kept_threshold(twin, temperature, threshold)) is not None:
             report(note)
     held_out = ("val",) if evaluate is None else ("val", evaluate)
-    source = inputs.checkpoint
     for line in (
         *changed_photographs(Path(data), source.provenance, source.trained_on, names=held_out),
         *too_few_photographs(inputs),
