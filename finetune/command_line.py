@@ -142,16 +142,7 @@ def run(options: argparse.Namespace) -> None:
     from finetune.training.train import train
 
     start = (load_settings(options.output) if options.resume else None) or Settings()
-    if options.slim is not None:
-        if options.weights is not None:
-            raise FlowerError("--slim and --weights both name the weights to start from; give one of them")
-        start = replace(start, weights=options.slim, slim=start.slim or Budget())
-        if not options.resume:
-            start = replace(start, recipe=RECIPES["slim"], preprocessing=replace(start.preprocessing, size=SLIM_SIZE))
-    if start.slim is not None:
-        start = replace(start, slim=_replace_given(start.slim, macs=options.macs, drop_blocks=options.drop_blocks))
-    elif options.macs is not None or options.drop_blocks is not None:
-        raise FlowerError("--macs and --drop-blocks belong to --slim CHECKPOINT")
+    start = _with_slim(start, options)
     recipe = RECIPES[options.recipe] if options.recipe else start.recipe
     settings = _replace_given(
         start,
@@ -175,6 +166,25 @@ def run(options: argparse.Namespace) -> None:
     unnamed = options.data is None and settings.data == DEFAULT_DATA
     download = options.download or (unnamed and not holds_other_files(settings.data))
     train(**settings.arguments(), download=download, output=options.output, resume=options.resume, report=report)
+
+
+def _with_slim(start: "Settings", options: argparse.Namespace) -> "Settings":
+    """Return the settings with what ``--slim`` and its options change.
+
+    Raises:
+        FlowerError: options that do not belong together.
+    """
+    if options.slim is not None:
+        if options.weights is not None:
+            raise FlowerError("--slim and --weights both name the weights to start from; give one of them")
+        start = replace(start, weights=options.slim, slim=start.slim or Budget())
+        if not options.resume:
+            start = replace(start, recipe=RECIPES["slim"], preprocessing=replace(start.preprocessing, size=SLIM_SIZE))
+    if start.slim is not None:
+        start = replace(start, slim=_replace_given(start.slim, macs=options.macs, drop_blocks=options.drop_blocks))
+    elif options.macs is not None or options.drop_blocks is not None:
+        raise FlowerError("--macs and --drop-blocks belong to --slim CHECKPOINT")
+    return start
 
 
 def _replace_given(values: Values, **given: Any) -> Values:

@@ -1,6 +1,7 @@
 """Options that several suites share. Options that other packages have, too, are in `runtime.command_line.arguments`."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.data.dataset import SPLITS
@@ -68,6 +69,19 @@ def add_photos_argument(parser: argparse._ActionsContainer, default: int) -> Non
         default=default,
         metavar="N",
         help="photographs, at equal distances in the split (default: %(default)s)",
+    )
+
+
+def add_emulation_arguments(parser: argparse._ActionsContainer, processors: Sequence[str]) -> None:
+    """Add ``--processors NAME …`` and ``--cache DIR``, the folder for the downloaded emulators.
+
+    Args:
+        parser: a parser or a group of one.
+        processors: the names that may be chosen; by default all are.
+    """
+    parser.add_argument("--processors", nargs="+", choices=processors, default=processors, help="(default: all)")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("runs/emulators"), metavar="DIR", help="for downloads (default: %(default)s)"
     )
 
 

@@ -59,12 +59,16 @@ class Emulators:
 
     def command(self, processor: Processor, arguments: Sequence[str]) -> list[str]:
         """Return the command that runs Python with ``arguments`` on ``processor``."""
-        qemu = [str(self.folder / "qemu" / "usr" / "bin" / f"qemu-{processor.architecture}-static")]
-        qemu += ["-cpu", processor.name]
+        qemu = self.folder / "qemu" / "usr" / "bin" / f"qemu-{processor.architecture}-static"
+        return [str(qemu), *self.qemu_arguments(processor, arguments)]
+
+    def qemu_arguments(self, processor: Processor, arguments: Sequence[str]) -> list[str]:
+        """Return the arguments with which any QEMU for the architecture runs Python with ``arguments``."""
+        cpu = ["-cpu", processor.name]
         if processor.architecture == "aarch64":
             root = self.folder / "aarch64"
-            return [*qemu, "-L", str(root), str(root / "usr" / "bin" / f"python{ARM_PYTHON}"), *arguments]
-        return [*qemu, str(Path(sys.executable).resolve()), *arguments]
+            return [*cpu, "-L", str(root), str(root / "usr" / "bin" / f"python{ARM_PYTHON}"), *arguments]
+        return [*cpu, str(Path(sys.executable).resolve()), *arguments]
 
     def environment(self, processor: Processor, sources: Path) -> Mapping[str, str]:
         """Return the environment variables for `command`.
@@ -147,6 +151,11 @@ def _unpack_wheels(place: Path, architecture: str, python: str) -> None:
                 archive.extractall(place)
 
 
+def last_line(errors: str) -> str:
+    """Return the last line that a program wrote on standard error, which says why it failed."""
+    return (errors.strip().splitlines() or ["no message"])[-1]
+
+
 def _output(*command: str, folder: Path | None = None) -> str:
     """Run a command and return what it printed."""
     try:
@@ -154,6 +163,5 @@ def _output(*command: str, folder: Path | None = None) -> str:
     except FileNotFoundError:
         raise EmulationError(f"{command[0]} was not found; emulation needs Debian 12 on x86-64") from None
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise EmulationError(f"{command[0]} failed: {last}")
+        raise EmulationError(f"{command[0]} failed: {last_line(done.stderr)}")
     return done.stdout

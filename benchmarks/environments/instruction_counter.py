@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.environments.emulators import EmulationError, Emulators, Processor, fetch_emulators, unpack_once
+from benchmarks.environments.emulators import (
+    EmulationError,
+    Emulators,
+    Processor,
+    fetch_emulators,
+    last_line,
+    unpack_once,
+)
 
 SOURCE = Path(__file__).with_name("instruction_counter.c")
 QEMU = ("qemu-user", "libcapstone4", "liburing2", "libnuma1", "libglib2.0-0", "libpcre2-8-0")
@@ -40,7 +47,7 @@ class InstructionCounter:
         qemu = [str(self.qemu / "usr" / "bin" / "qemu-aarch64"), "-U", "LD_LIBRARY_PATH"]
         with tempfile.TemporaryDirectory() as folder:
             counts = Path(folder, "counts")
-            python = self.emulators.command(processor, arguments)[1:]
+            python = self.emulators.qemu_arguments(processor, arguments)
             command = [*qemu, "-plugin", f"{self.plugin},out={counts}", *python]
             variables = {
                 **self.emulators.environment(processor, sources),
@@ -50,8 +57,7 @@ class InstructionCounter:
             }
             done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
             if done.returncode or not counts.is_file():
-                last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                raise EmulationError(f"{processor.name}: the counted process failed: {last}")
+                raise EmulationError(f"{processor.name}: the counted process failed: {last_line(done.stderr)}")
             lines = [line.split() for line in counts.read_text(encoding="ascii").splitlines()]
         return {mark: int(number) for mark, number in lines}
 

@@ -1,12 +1,16 @@
 """The answers of a model file on emulated processors, for example a Raspberry Pi's."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.core.arguments import add_photos_argument, add_split_argument, evenly_spaced
+from benchmarks.core.arguments import (
+    add_emulation_arguments,
+    add_photos_argument,
+    add_split_argument,
+    evenly_spaced,
+)
 from benchmarks.core.harness import Figures, Run, Suite
 from benchmarks.environments.emulators import PROCESSORS, EmulationError, Processor, fetch_emulators
 from benchmarks.measurements.emulated.answers import run_emulated
@@ -28,15 +32,11 @@ takes 10 seconds for one photograph. The exit status is 1 if an answer differs f
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this suite."""
-    names = tuple(processor.name for processor in PROCESSORS)
     add_model_argument(parser, DEFAULT_MODEL)
     add_data_argument(parser)
     add_split_argument(parser)
     add_photos_argument(parser, 20)
-    parser.add_argument("--processors", nargs="+", choices=names, default=names, help="(default: all)")
-    parser.add_argument(
-        "--cache", type=Path, default=Path("runs/emulators"), metavar="DIR", help="for downloads (default: %(default)s)"
-    )
+    add_emulation_arguments(parser, [processor.name for processor in PROCESSORS])
 
 
 def measure(run: Run) -> Figures:

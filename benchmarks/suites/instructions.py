@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from benchmarks.core.arguments import add_split_argument
+from benchmarks.core.arguments import add_emulation_arguments, add_split_argument
 from benchmarks.core.harness import Figures, Run, Suite
 from benchmarks.environments.emulators import PROCESSORS
 from benchmarks.environments.instruction_counter import fetch_counter
@@ -25,16 +25,12 @@ Needs Debian 12 on x86-64 with a C compiler, and installs nothing. The first run
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this suite."""
-    names = tuple(processor.name for processor in ARM)
     add_data_argument(parser)
     add_split_argument(parser)
     parser.add_argument(
         "--models", type=Path, nargs="+", default=[DEFAULT_MODEL], metavar="FILE", help="(default: the model inside)"
     )
-    parser.add_argument("--processors", nargs="+", choices=names, default=names, help="(default: all)")
-    parser.add_argument(
-        "--cache", type=Path, default=Path("runs/emulators"), metavar="DIR", help="for downloads (default: %(default)s)"
-    )
+    add_emulation_arguments(parser, [processor.name for processor in ARM])
 
 
 def measure(run: Run) -> Figures:

@@ -9,7 +9,6 @@ from finetune.data.split import Split
 from finetune.recipe import Recipe
 from finetune.run.hardware import Hardware
 from finetune.run.processes import SINGLE_PROCESS, Processes
-from finetune.slimming.budget import Budget
 from runtime.photos.preprocessing import Preprocessing
 
 DEFAULT_CACHE_BYTES = 4 * 1024**3
@@ -40,6 +39,4 @@ class TrainingRun:
     """What the run was started with, for ``last.pt``: the values of `finetune.run.settings.Settings`."""
     trained_on: tuple[str, ...] = ()
     """`Split.fingerprints` of ``train``; part of the checkpoint."""
-    budget: Budget | None = None
-    """What the network may cost, if it is made from a larger one."""
     report: Callable[[str], None] = print

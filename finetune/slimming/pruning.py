@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from finetune.network.architecture import Architecture, blocks_of
+from finetune.network.architecture import Architecture, BlockWidths, blocks_of
 from finetune.network.photo_network import PhotoNetwork
 from finetune.slimming.budget import LAYER3, Budget, count_macs
 from finetune.slimming.importance import BlockImportance
@@ -57,7 +57,7 @@ def choose_channels(
     by_importance = sorted(kept[LAYER3][1:], key=lambda block: importance[LAYER3][block.index].whole)
     for block in by_importance[: budget.drop_blocks]:
         kept[LAYER3].remove(block)
-    while (macs := _macs(kept, size)) > budget.macs * full_macs:
+    while (macs := count_macs(widths_of(kept), size)) > budget.macs * full_macs:
         candidates = [*_removable_groups(kept, importance, first_stage)]
         if not candidates:
             raise FlowerError(
@@ -68,7 +68,7 @@ def choose_channels(
         for block, layer, channels, matters in candidates:
             before = getattr(block, layer)
             setattr(block, layer, channels)
-            prices.append(matters / (macs - _macs(kept, size)))
+            prices.append(matters / (macs - count_macs(widths_of(kept), size)))
             setattr(block, layer, before)
         block, layer, channels, _ = candidates[int(np.argmin(prices))]
         setattr(block, layer, channels)
@@ -77,8 +77,7 @@ def choose_channels(
 
 def prune(network: PhotoNetwork, kept: Sequence[Sequence[KeptBlock]]) -> PhotoNetwork:
     """Return a network that has only the blocks and channels that stay, with their weights."""
-    widths = tuple(tuple((len(block.first), len(block.second)) for block in stage) for stage in kept)
-    slim = PhotoNetwork(network.resnet.fc.out_features, Architecture(SLIM, widths))
+    slim = PhotoNetwork(network.resnet.fc.out_features, Architecture(SLIM, widths_of(kept)))
     for name in ("conv1", "bn1", "fc"):
         getattr(slim.resnet, name).load_state_dict(getattr(network.resnet, name).state_dict())
     for full_stage, slim_stage, blocks in zip(blocks_of(network.resnet), blocks_of(slim.resnet), kept, strict=True):
@@ -92,8 +91,9 @@ def prune(network: PhotoNetwork, kept: Sequence[Sequence[KeptBlock]]) -> PhotoNe
     return slim.eval()
 
 
-def _macs(kept: Sequence[Sequence[KeptBlock]], size: int) -> int:
-    return count_macs([[(len(block.first), len(block.second)) for block in stage] for stage in kept], size)
+def widths_of(stages: Sequence[Sequence[BlockImportance | KeptBlock]]) -> tuple[tuple[BlockWidths, ...], ...]:
+    """Return the widths of all blocks, see `Architecture.widths`."""
+    return tuple(tuple((len(block.first), len(block.second)) for block in stage) for stage in stages)
 
 
 def _removable_groups(

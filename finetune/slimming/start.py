@@ -1,6 +1,7 @@
 """The start of a slim network: a finished checkpoint, of which the budget keeps a part."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from finetune.data.split import Split
 from finetune.network.checkpoint import Checkpoint
@@ -8,8 +9,16 @@ from finetune.network.photo_network import PhotoNetwork
 from finetune.network.tensor_files import WeightsError
 from finetune.slimming.budget import Budget, count_macs
 from finetune.slimming.importance import measure_importance
-from finetune.slimming.pruning import choose_channels, prune
+from finetune.slimming.pruning import choose_channels, prune, widths_of
 from runtime.photos.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class SlimStart:
+    """What a slim network is made from."""
+
+    full: Checkpoint
+    budget: Budget
 
 
 def check_full_network(checkpoint: Checkpoint, train: Split, splits: Sequence[str]) -> None:
@@ -41,8 +50,7 @@ def slim_network(
         first_stage: the first stage that may lose channels; 0 is ``layer1``.
     """
     importance = measure_importance(full, train, preprocessing)
-    all_widths = [[(len(block.first), len(block.second)) for block in stage] for stage in importance]
-    full_macs = count_macs(all_widths, full_size)
+    full_macs = count_macs(widths_of(importance), full_size)
     kept = choose_channels(importance, budget, full_macs=full_macs, size=preprocessing.size, first_stage=first_stage)
     slim = prune(full, kept)
     return slim, count_macs(slim.architecture.widths, preprocessing.size) / full_macs

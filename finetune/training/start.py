@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from finetune.network.checkpoint import Checkpoint
 from finetune.network.photo_network import PhotoNetwork
 from finetune.network.pretrained import load_pretrained
 from finetune.run.output_folder import LAST_STATE
@@ -12,17 +11,17 @@ from finetune.run.random_seeds import derived_seed
 from finetune.run.training_run import TrainingRun
 from finetune.run.training_state import TrainingState, load_state, new_state, saved_architecture
 from finetune.slimming.budget import Budget
-from finetune.slimming.start import slim_network
+from finetune.slimming.start import SlimStart, slim_network
 from finetune.training.linear_probe import fit_head
 
 
-def start_or_resume(run: TrainingRun, weights: Path, full: Checkpoint | None, *, resume: bool) -> TrainingState:
+def start_or_resume(run: TrainingRun, weights: Path, slim: SlimStart | None, *, resume: bool) -> TrainingState:
     """Return the state from which training goes on.
 
     Args:
         run: the training run.
         weights: of the ResNet-50 to start from.
-        full: the checkpoint that is made slim, instead, if the run has a budget.
+        slim: the checkpoint that is made slim instead.
         resume: continue the run in its folder, if there is one.
 
     Raises:
@@ -33,12 +32,12 @@ def start_or_resume(run: TrainingRun, weights: Path, full: Checkpoint | None, *,
     if resume and not resumed:
         run.report(f"resumed  nothing: {run.output} has no saved state; training starts from the beginning")
     torch.manual_seed(derived_seed(recipe.seed, "network"))
-    if run.budget is not None and full is not None:
-        teacher = full.network()
+    if slim is not None:
+        teacher = slim.full.network()
         if resumed:
             network = PhotoNetwork(len(run.train.classes), saved_architecture(run))
         else:
-            network = _slim_network(run, run.budget, teacher, full.preprocessing.size)
+            network = _slim_network(run, slim.budget, teacher, slim.full.preprocessing.size)
         state = new_state(run, network, teacher)
     else:
         network = PhotoNetwork(len(run.train.classes))

@@ -13,7 +13,7 @@ from finetune.data.download import ensure_dataset, ensure_weights
 from finetune.data.passed_over import passed_over
 from finetune.data.photo_check import check_photographs, copies
 from finetune.data.split import DataError, Split, join_splits
-from finetune.network.checkpoint import Checkpoint, load_checkpoint
+from finetune.network.checkpoint import load_checkpoint
 from finetune.network.tensor_files import CheckpointError
 from finetune.recipe import RECIPES, Recipe, RecipeError
 from finetune.run.hardware import MAX_REQUESTED_WORKERS, Hardware, explain_memory_errors
@@ -22,7 +22,7 @@ from finetune.run.processes import Processes
 from finetune.run.settings import Settings, check_same_options
 from finetune.run.training_run import DEFAULT_CACHE_BYTES, TrainingRun
 from finetune.slimming.budget import Budget
-from finetune.slimming.start import check_full_network
+from finetune.slimming.start import SlimStart, check_full_network
 from finetune.training.loop import run_epochs
 from finetune.training.model_soup import runs_by_seed, write_model_soup
 from finetune.training.start import start_or_resume
@@ -170,9 +170,9 @@ def train(
 
     weights = Path(weights) if weights is not None else ensure_weights()
     report_once(f"weights  {weights.name}")
-    full = load_checkpoint(weights) if slim is not None else None
-    if full is not None:
-        check_full_network(full, train_split, splits)
+    slim_start = SlimStart(load_checkpoint(weights), slim) if slim is not None else None
+    if slim_start is not None:
+        check_full_network(slim_start.full, train_split, splits)
     several = f", {processes.count} processes" if processes.count > 1 else ""
     report_once(f"machine  {hardware.describe()}{several}")
     run = TrainingRun(
@@ -183,7 +183,7 @@ def train(
         output=output,
         provenance={
             **_provenance(settings, weights, hardware, train=train_split, val=val_split, test=test_split),
-            **({"full_network": full.provenance} if full is not None else {}),
+            **({"full_network": slim_start.full.provenance} if slim_start is not None else {}),
         },
         versions=tool_versions("torch", "torchvision", "numpy", "pillow"),
         hardware=hardware,
@@ -192,11 +192,10 @@ def train(
         cache_bytes=cache_bytes,
         tensorboard=tensorboard,
         settings=settings.to_dict(),
-        trained_on=_trained_on(train_split, full),
-        budget=slim,
+        trained_on=_trained_on(train_split, slim_start),
         report=report_once,
     )
-    runs = tuple(_train_one(part, weights, full, resume=resume) for part in runs_by_seed(run))
+    runs = tuple(_train_one(part, weights, slim_start, resume=resume) for part in runs_by_seed(run))
     if recipe.runs == 1:
         result = runs[0]
     else:
@@ -261,15 +260,15 @@ def _provenance(
     }
 
 
-def _trained_on(train: Split, full: Checkpoint | None) -> tuple[str, ...]:
+def _trained_on(train: Split, slim: SlimStart | None) -> tuple[str, ...]:
     """Return the digests of the photographs that shape the weights, also through the network that is made slim."""
     own = train.fingerprints()
-    return own if full is None else (*own, *sorted({*full.trained_on} - {*own}))
+    return own if slim is None else (*own, *sorted({*slim.full.trained_on} - {*own}))
 
 
-def _train_one(run: TrainingRun, weights: Path, full: Checkpoint | None, *, resume: bool) -> TrainingResult:
-    """Train with one seed, or continue a run that was stopped. A slim network is made from ``full``."""
-    state = start_or_resume(run, weights, full, resume=resume)
+def _train_one(run: TrainingRun, weights: Path, slim: SlimStart | None, *, resume: bool) -> TrainingResult:
+    """Train with one seed, or continue a run that was stopped."""
+    state = start_or_resume(run, weights, slim, resume=resume)
     checkpoint = run_epochs(run, state)
     if run.val is not None:
         run.report(f"best     validation top-1 {state.best_top1():.2%} on {len(run.val):,} images: {checkpoint}")

@@ -34,17 +34,13 @@ from runtime.photos.limits import check_file, check_size, decompression_bomb_err
 from runtime.photos.pixel_meaning import correct_colours
 from runtime.photos.reading import not_enough_memory, read_photo
 from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
-from runtime.photos.structure.exif_block import exif_of_jpeg, is_modest
 from runtime.photos.structure.file_end import ends_early
 from runtime.photos.structure.heif_brands import is_heic
+from runtime.photos.structure.hidden_damage import hidden_damage
 from runtime.photos.structure.jpeg_markers import START as JPEG_START
 from runtime.photos.structure.jpeg_markers import has_end
 from runtime.photos.structure.only_pixels import only_pixels
 from runtime.photos.structure.part_count import has_too_many_parts
-from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
-from runtime.photos.structure.png_chunks import has_intact_pixels
-from runtime.photos.structure.tiff_directory import SIGNATURES as TIFF_SIGNATURES
-from runtime.photos.structure.tiff_directory import has_modest_directory
 
 CLOSED, TRUNCATED = "closed image", "image file is truncated"
 """Parts of Pillow's messages."""
@@ -139,17 +135,13 @@ def _decode(content: bytes, name: str, min_side: int | None, stack: ExitStack | 
     """Return the photo in the bytes of a file; the arguments are those of `_decode_file`."""
     if has_too_many_parts(content):
         raise PhotoError(f"{name}: has more parts than any picture; save it again")
-    if content.startswith(JPEG_START) and not is_modest(exif_of_jpeg(content)):
-        raise DamagedPhotoError(f"{name}: damaged (the tags of its EXIF block hold more than the block)")
+    if (damage := hidden_damage(content)) is not None:
+        raise DamagedPhotoError(f"{name}: damaged ({damage})")
     if content.startswith(JPEG_START) and not has_end(content):
         image = decode_without_end(content, lambda complete: _decode(complete, name, min_side, stack))
         if image is None:
             raise _truncated(name)
         return image
-    if content.startswith(PNG_SIGNATURE) and not has_intact_pixels(content):
-        raise DamagedPhotoError(f"{name}: damaged (the checksum of its pixels is wrong)")
-    if content[:4] in TIFF_SIGNATURES and not has_modest_directory(content):
-        raise DamagedPhotoError(f"{name}: damaged (the tags of this TIFF hold more than the file)")
     with _identify(content, name) as image:
         check_file(image, content, name)
         needed = decoding_bytes(image, min_side)

@@ -10,16 +10,13 @@ from benchmarks import run_suite
 from benchmarks.environments.emulators import EmulationError, fetch_emulators
 from benchmarks.measurements.emulated.answers import copy_runtime
 from benchmarks.suites import emulation
+from tests.samples.emulators import fetch_or_skip
 
 
 @pytest.mark.real
 @pytest.mark.emulation
 def test_answers_are_the_same_on_other_processors(real_data: Path, tmp_path: Path) -> None:
-    cache = Path("runs/emulators").resolve()
-    try:
-        fetch_emulators(cache)
-    except EmulationError as error:
-        pytest.skip(f"no emulation here: {error}")
+    cache = fetch_or_skip(fetch_emulators)
     arguments = ["--data", str(real_data), "--photos", "2", "--cache", str(cache), "--report", str(tmp_path)]
     report = run_suite("emulation", arguments)
     rows = report.figures["processors"]

@@ -8,11 +8,11 @@ import onnxruntime
 import pytest
 
 from benchmarks import run_suite
-from benchmarks.environments.emulators import EmulationError
 from benchmarks.environments.instruction_counter import fetch_counter
 from benchmarks.measurements.emulated.instructions import STEPS, networks_up_to_each_stage, total
 from runtime import FlowerError
 from runtime.inference.model_file import INPUT
+from tests.samples.emulators import fetch_or_skip
 
 
 def test_networks_end_after_each_stage(exported: Path, tmp_path: Path) -> None:
@@ -44,11 +44,7 @@ def test_later_run_is_not_part_of_an_answer() -> None:
 @pytest.mark.real
 @pytest.mark.emulation
 def test_network_takes_fewer_instructions_with_dot_products(real_data: Path, tmp_path: Path) -> None:
-    cache = Path("runs/emulators").resolve()
-    try:
-        fetch_counter(cache)
-    except EmulationError as error:
-        pytest.skip(f"no emulation here: {error}")
+    cache = fetch_or_skip(fetch_counter)
     report = run_suite("instructions", ["--data", str(real_data), "--cache", str(cache), "--report", str(tmp_path)])
     old, new = report.figures["rows"]
     assert old["steps"][STEPS[-1]] > 2 * new["steps"][STEPS[-1]]

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 import runtime
-from benchmarks.environments.emulators import EmulationError, Emulators, Processor
+from benchmarks.environments.emulators import EmulationError, Emulators, Processor, last_line
 from benchmarks.workers import worker_path
 from runtime.errors import FlowerError
 
@@ -52,7 +52,7 @@ def run_emulated(
                         bar.update()
             process.wait()
         errors.seek(0)
-        last = (errors.read().strip().splitlines() or ["no message"])[-1]
+        last = last_line(errors.read())
     if process.returncode or len(logits) != len(photos):
         raise EmulationError(f"{processor.name}: the emulated process failed: {last}")
     return version, np.array(logits, np.float32)

@@ -5,7 +5,7 @@ on both.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,6 @@ def _input_of_layer(graph: onnx.GraphProto, layer: str) -> str:
     raise FlowerError(f"the model has no layer {layer!r}; give a model file of this toolkit")
 
 
-def total(steps: Mapping[str, int], names: Sequence[str] = STEPS[:-1]) -> int:
-    """Return the instructions of the named steps together; by default of one answer."""
-    return sum(steps[name] for name in names)
+def total(steps: Mapping[str, int]) -> int:
+    """Return the instructions of one answer."""
+    return sum(steps[name] for name in STEPS[:-1])

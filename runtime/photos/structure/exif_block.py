@@ -1,6 +1,6 @@
 """EXIF blocks (JEITA CP-3451): a TIFF without a picture. Pillow before version 13 copies the values of all its tags."""
 
-from runtime.photos.structure.jpeg_markers import START_OF_SCAN, find_markers
+from runtime.photos.structure.jpeg_markers import segments_before_scan
 from runtime.photos.structure.tiff_directory import SIGNATURES, has_modest_directory
 
 HEAD = b"Exif\0\0"
@@ -20,12 +20,8 @@ def is_modest(block: bytes) -> bool:
 
 def exif_of_jpeg(content: bytes) -> bytes:
     """Return the EXIF block of a JPEG file, which may be in several segments; empty without one."""
-    parts = []
-    for marker, position in find_markers(content):
-        if marker == START_OF_SCAN:
-            break
-        end = position + int.from_bytes(content[position : position + 2], "big")
-        segment = content[position + 2 : end] if marker == APPLICATION_1 else b""
-        if segment.startswith(HEAD):
-            parts.append(segment[len(HEAD) :])
-    return b"".join(parts)
+    return b"".join(
+        content[start + len(HEAD) : end]
+        for marker, start, end in segments_before_scan(content)
+        if marker == APPLICATION_1 and content.startswith(HEAD, start, end)
+    )

@@ -51,6 +51,18 @@ def find_markers(content: bytes) -> Iterator[tuple[int, int]]:
             position += max(2, int.from_bytes(content[position : position + 2], "big"))
 
 
+def segments_before_scan(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment before the first scan, and where the segment's data begins and ends.
+
+    Args:
+        content: of a JPEG file.
+    """
+    for marker, position in find_markers(content):
+        if marker == START_OF_SCAN:
+            return
+        yield marker, position + 2, position + int.from_bytes(content[position : position + 2], "big")
+
+
 def has_end(content: bytes) -> bool:
     """Return whether the first picture of a JPEG file ends with its end marker."""
     # Nearly every file ends with it, and then the data need not be searched.

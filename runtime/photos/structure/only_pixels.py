@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from runtime.photos.structure.exif_block import APPLICATION_1, HEAD, exif_of_jpeg, is_modest
 from runtime.photos.structure.jpeg_markers import START as JPEG_START
-from runtime.photos.structure.jpeg_markers import START_OF_SCAN, find_markers
+from runtime.photos.structure.jpeg_markers import segments_before_scan
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
 from runtime.photos.structure.png_chunks import find_chunks
 from runtime.photos.structure.tiff_directory import SIGNATURES as TIFF_SIGNATURES
@@ -54,13 +54,9 @@ def _png(content: bytes) -> bytes:
 def _jpeg(content: bytes) -> bytes:
     parts, copied = [content[:2]], 2
     keeps_exif = is_modest(exif_of_jpeg(content))
-    for marker, position in find_markers(content):
-        if marker == START_OF_SCAN:
-            break
-        end = position + int.from_bytes(content[position : position + 2], "big")
-        segment = content[position + 2 : end]
-        if marker == 0xFE or (0xE0 <= marker <= 0xEF and not _is_needed(marker, segment, keeps_exif)):
-            parts.append(content[copied : position - 2])
+    for marker, start, end in segments_before_scan(content):
+        if marker == 0xFE or (0xE0 <= marker <= 0xEF and not _is_needed(marker, content[start:end], keeps_exif)):
+            parts.append(content[copied : start - 4])  # without the marker and the length
             copied = end
     return b"".join([*parts, content[copied:]])
 

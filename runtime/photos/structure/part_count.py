@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import takewhile
 
 from runtime.photos.structure.gif_blocks import MAX_BLOCKS, PICTURE, find_blocks
-from runtime.photos.structure.jpeg_markers import MAX_MARKERS, START_OF_SCAN, find_markers
+from runtime.photos.structure.jpeg_markers import MAX_MARKERS, segments_before_scan
 from runtime.photos.structure.jpeg_markers import START as JPEG_START
 from runtime.photos.structure.png_chunks import MAX_CHUNKS, find_chunks
 from runtime.photos.structure.png_chunks import SIGNATURE as PNG_SIGNATURE
@@ -25,16 +25,12 @@ def has_too_many_parts(content: bytes) -> bool:
     return False
 
 
-def _segments(content: bytes) -> Iterator[object]:
-    return takewhile(lambda marker: marker[0] != START_OF_SCAN, find_markers(content))
-
-
 def _blocks(content: bytes) -> Iterator[object]:
     return takewhile(lambda introducer: introducer != PICTURE, find_blocks(content))
 
 
 _PARTS: tuple[tuple[bytes, Callable[[bytes], Iterator[object]], int], ...] = (
-    (JPEG_START, _segments, MAX_MARKERS),
+    (JPEG_START, segments_before_scan, MAX_MARKERS),
     (PNG_SIGNATURE, find_chunks, MAX_CHUNKS),
     (b"GIF8", _blocks, MAX_BLOCKS),
 )
