@@ -28,6 +28,7 @@ PROGRAM = Program(
         "web": _subcommand("web", "make a web page from a model file"),
         "check": _subcommand("check", "check a model file: digest, metadata, calibration and accuracy"),
         "serve": _subcommand("serve", "show a web page made by the subcommand web on this computer"),
+        "restore": _subcommand("restore", "make a checkpoint from a model file, for more training"),
         "metadata": _subcommand("metadata", "change the temperature or the cuts of a model file"),
     },
 )

@@ -4,7 +4,7 @@ Narrower are only the two inner convolutions of a bottleneck. The sums of the bl
 of one stage are independent of each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -81,6 +81,19 @@ def blocks_of(resnet: models.ResNet) -> list[list[models.resnet.Bottleneck]]:
     """Return the bottlenecks of a ResNet: stage (``layer1`` to ``layer4``) → block."""
     stages = resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4
     return [[cast(models.resnet.Bottleneck, block) for block in stage] for stage in stages]
+
+
+def convolutions_with_norms(resnet: models.ResNet) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Yield each convolution of a ResNet: its name, the convolution, and the BatchNorm after it."""
+    yield "conv1", resnet.conv1, resnet.bn1
+    for stage, blocks in enumerate(blocks_of(resnet), start=1):
+        for number, block in enumerate(blocks):
+            name = f"layer{stage}.{number}"
+            for part in ("1", "2", "3"):
+                yield f"{name}.conv{part}", getattr(block, f"conv{part}"), getattr(block, f"bn{part}")
+            if block.downsample is not None:
+                convolution, norm = block.downsample
+                yield f"{name}.downsample.0", convolution, norm
 
 
 def _convolution(like: nn.Conv2d, inputs: int, outputs: int) -> nn.Conv2d:
