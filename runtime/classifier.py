@@ -8,8 +8,9 @@ from PIL import Image
 
 from runtime.answer import Answer, AnswerRule, check_top
 from runtime.errors import FlowerError, ModelError, OutOfMemoryError, PhotoError
-from runtime.inference.model_file import DEFAULT_MODEL, Cuts, ModelInfo
+from runtime.inference.model_file import Cuts, ModelInfo
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
 from runtime.photos.open_photo import Photo
 from runtime.photos.prefetch import PrefetchDecoder
 
@@ -31,7 +32,8 @@ class FlowerClassifier:
     Several threads may share one instance: nothing in it changes after it is made.
 
     Args:
-        model: a file written by ``python -m export``; by default the model inside the package.
+        model: a file written by ``python -m export``, or the name of a model inside the package: ``full`` (the default)
+            or ``slim``, which is smaller and faster and a little less accurate.
         device: ``auto`` (the best device that starts), or a name in `runtime.inference.devices.DEVICES`: ``cpu``, …
         threads: CPU threads for the network; by default the number of physical cores that this process may use.
         min_probability: the probability below which an answer is no name, 0 to 1; by default the model's threshold.
@@ -57,7 +59,7 @@ class FlowerClassifier:
     ) -> None:
         if model is not None and not isinstance(model, str | os.PathLike):
             raise ModelError(f"a model is the path of a file, not {type(model).__name__}")
-        self._session = Session(model if model is not None else DEFAULT_MODEL, device=device, threads=threads)
+        self._session = Session(DEFAULT_MODEL if model is None else model_path(model), device=device, threads=threads)
         self._rule = AnswerRule(self.info, min_probability=min_probability, strict=strict, only=only)
 
     @property

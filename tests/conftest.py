@@ -18,6 +18,8 @@ settings.register_profile(
     "deterministic", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("deterministic")
+# Tests and their processes leave the user's cache alone.
+os.environ["FLOWER_EDGE_CACHE"] = ""
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
 from runtime.errors import FlowerError
 from runtime.files.atomic import atomic_file
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL
 from runtime.photos.open_photo import open_photo
 
 HEIGHT, MARGIN, FONT_SIZE = 360, 24, 18

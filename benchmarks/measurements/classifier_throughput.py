@@ -11,8 +11,8 @@ from tqdm import tqdm
 from benchmarks.core.machine import peak_memory
 from benchmarks.core.timing import interleaved, speedup
 from runtime.classifier import BATCH_SIZE, FlowerClassifier
-from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 
 def measure_many_photos(paths: Sequence[Path], rounds: int, threads: int) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from benchmarks.core.comparisons import compare_paired
 from benchmarks.core.timing import interleaved, percentiles, speedup
 from runtime.answer import AnswerRule
-from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 from runtime.photos.open_photo import open_photo
 
 PHONE_SIZE = (4000, 3000)

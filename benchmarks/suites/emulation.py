@@ -17,8 +17,8 @@ from benchmarks.measurements.emulated.answers import run_emulated
 from export.verification.comparison import MAX_ROUNDING_DIFFERENCE
 from finetune.data.dataset import read_split
 from runtime.command_line.arguments import add_data_argument, add_model_argument
-from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 EXAMPLES = """\
 examples:

@@ -20,8 +20,8 @@ from benchmarks.measurements.node_times import NodeTime, measure_nodes
 from runtime.command_line.arguments import add_threads_argument
 from runtime.distribution import tool_versions
 from runtime.errors import FlowerError
-from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 EXAMPLES = """\
 examples:

@@ -1,7 +1,6 @@
 """How many instructions an arm64 processor executes from the start of the command to the answer."""
 
 import argparse
-from pathlib import Path
 
 from benchmarks.core.arguments import add_emulation_arguments, add_split_argument
 from benchmarks.core.harness import Figures, Run, Suite
@@ -11,7 +10,7 @@ from benchmarks.measurements.emulated.instructions import STEPS, count_instructi
 from finetune.data.dataset import read_split
 from runtime.command_line.arguments import add_data_argument
 from runtime.files.digest import file_digest
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
 
 ARM = tuple(processor for processor in PROCESSORS if processor.architecture == "aarch64")
 EXAMPLES = """\
@@ -28,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_argument(parser)
     add_split_argument(parser)
     parser.add_argument(
-        "--models", type=Path, nargs="+", default=[DEFAULT_MODEL], metavar="FILE", help="(default: the model inside)"
+        "--models",
+        type=model_path,
+        nargs="+",
+        default=[DEFAULT_MODEL],
+        metavar="FILE",
+        help="(default: the model inside)",
     )
     add_emulation_arguments(parser, [processor.name for processor in ARM])
 

@@ -20,8 +20,8 @@ from finetune.data.dataset import read_split
 from runtime.classifier import FlowerClassifier
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.files.digest import file_digest
-from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 EXAMPLES = """\
 examples:

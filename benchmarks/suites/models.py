@@ -28,6 +28,7 @@ from runtime.command_line.arguments import add_data_argument, add_threads_argume
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import model_path
 
 EXAMPLES = """\
 examples:
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--models",
-        type=Path,
+        type=model_path,
         nargs="+",
         default=[_exported(precision) for precision in ("fp32", "int8")],
         metavar="FILE",

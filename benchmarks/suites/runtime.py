@@ -37,7 +37,7 @@ from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from runtime.command_line.arguments import add_data_argument, add_threads_argument, positive_int
 from runtime.errors import FlowerError
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 EXAMPLES = """\
 examples:

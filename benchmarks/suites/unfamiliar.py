@@ -31,8 +31,9 @@ from runtime.answer import AnswerRule
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
-from runtime.inference.model_file import DEFAULT_MODEL, ModelInfo
+from runtime.inference.model_file import ModelInfo
 from runtime.inference.session import Outputs, Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 EXAMPLES = """\
 examples:

@@ -17,7 +17,7 @@ from export.web.bundle import build_web_bundle
 from finetune.data.dataset import read_split
 from runtime.command_line.arguments import add_data_argument, add_model_argument, positive_int
 from runtime.errors import FlowerError
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 EXAMPLES = """\
 examples:

@@ -11,7 +11,7 @@ from finetune.data.split import Split
 from runtime.command_line.arguments import DEFAULT_DATA, add_data_argument, add_model_argument
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import SMALL_MODEL
 
 DEFAULT_OUTPUT = Path("runs/mobile")
 MOBILE = f"{module_command('export')} mobile"
@@ -25,7 +25,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a mobile bundle."""
-    add_model_argument(parser, DEFAULT_MODEL)
+    add_model_argument(parser, SMALL_MODEL)
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="(default: %(default)s)")
     add_data_argument(parser, note=" to check the bundle on")
     add_evaluation_arguments(parser, "split to check the bundle on; none: drawn pictures")

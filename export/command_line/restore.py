@@ -6,7 +6,7 @@ from pathlib import Path
 from runtime.command_line.arguments import add_data_argument
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 RESTORE = f"{module_command('export')} restore"
 EXAMPLES = f"""\

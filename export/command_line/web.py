@@ -9,7 +9,7 @@ from export.web.bundle import build_web_bundle, describe_bundle
 from runtime.command_line.arguments import add_model_argument
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import SMALL_MODEL
 
 DEFAULT_OUTPUT = Path("runs/web")
 EXPORT = module_command("export")
@@ -23,7 +23,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a web bundle."""
-    add_model_argument(parser, DEFAULT_MODEL)
+    add_model_argument(parser, SMALL_MODEL)
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="(default: %(default)s)")
     parser.add_argument(
         "--onnxruntime-web",

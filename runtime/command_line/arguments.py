@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from runtime.inference.cpu_threads import cpu_threads
+from runtime.inference.shipped_models import SHIPPED_MODELS, model_path
 
 DEFAULT_DATA = Path("data")
 """Where ``--data`` looks unless the user names a folder."""
@@ -54,9 +55,16 @@ def add_model_argument(parser: argparse._ActionsContainer, default: Path) -> Non
 
     Args:
         parser: a parser or a group of one.
-        default: the model file inside the package.
+        default: a model file inside the package.
     """
-    parser.add_argument("--model", type=Path, default=default, metavar="FILE", help="(default: the model inside)")
+    (name,) = (name for name, path in SHIPPED_MODELS.items() if path == default)
+    parser.add_argument(
+        "--model",
+        type=model_path,
+        default=default,
+        metavar="FILE",
+        help=f"a model file, or {' or '.join(SHIPPED_MODELS)} for a model inside (default: {name})",
+    )
 
 
 def add_threads_argument(parser: argparse._ActionsContainer) -> None:

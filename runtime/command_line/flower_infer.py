@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--device", choices=DEVICE_NAMES, default="auto", metavar="NAME",
         help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
     )  # fmt: skip
-    network.add_argument("--model", metavar="FILE", help="a model file (default: the model inside the package)")
+    network.add_argument("--model", metavar="FILE", help="a model file, or slim: smaller and faster, see the README")
     add_threads_argument(network)
     other = parser.add_argument_group("other commands")
     other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive in a folder, until Ctrl-C")

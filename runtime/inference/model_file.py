@@ -42,8 +42,6 @@ EXTERNAL_DATA = b"location"
 KEY_LENGTH = re.compile(rb"(?:\x08|\x88\x80*\x00)\Z")
 """The bytes before that key: its length as a protobuf varint, which a forged file may write with extra bytes."""
 NOT_ENOUGH_MEMORY = "not enough memory for the network; close other programs, or raise the limit of this process"
-DEFAULT_MODEL = Path(__file__).parents[1] / "models" / "flowers-resnet50-int8.onnx"
-"""The model inside the package."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import ctypes
 import os
 import threading
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import onnxruntime
 
 from runtime.errors import DeviceError, ModelError, OutOfMemoryError, debugging, says_too_little_memory
 from runtime.inference.cpu_threads import cpu_threads
-from runtime.inference.devices import Device
+from runtime.inference.devices import DEVICES, Device
 from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.model_file import FAMILIARITY, INPUT, NOT_ENOUGH_MEMORY, OUTPUT, ModelInfo, check_model_file
+from runtime.inference.optimised_form import MAPPED, form_path, is_trusted, kept_form
 from runtime.inference.providers import (
     candidate_devices,
     first_line,
@@ -24,12 +26,15 @@ from runtime.inference.providers import (
     reason_not_started,
 )
 
+CPU = DEVICES["cpu"]
 
-def session_options(threads: int) -> onnxruntime.SessionOptions:
+
+def session_options(threads: int, *, optimised: bool = False) -> onnxruntime.SessionOptions:
     """Return the options with which the runtime opens a model.
 
     Args:
         threads: CPU threads for one operator.
+        optimised: for the optimised form of a model, which was made for this processor.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cpu_threads(threads)
@@ -38,7 +43,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     # spinning between two runs, to save the battery and the time of other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if int8_products_overflow():
+    if not optimised and int8_products_overflow():
         options.add_session_config_entry("session.x64quantprecision", "1")
     if not debugging():
         # Errors are raised as exceptions; onnxruntime's log lines would repeat them.
@@ -82,7 +87,6 @@ class Session:
         self.failed_devices: dict[str, str] = {}
         """The devices that ``auto`` tried first and that did not start, each with the reason."""
         candidates = candidate_devices(device)
-        check_model_file(self.path)
         for candidate in candidates:
             opened = self._open(candidate)
             if isinstance(opened, onnxruntime.InferenceSession):
@@ -102,13 +106,11 @@ class Session:
         """Return a session on ``device``, or the reason why the device does not start."""
         try:
             preload_libraries(device)
-            # onnxruntime's Python layer has a fallback of its own, which prints on standard output.
-            session = onnxruntime.InferenceSession(
-                os.fspath(self.path), session_options(self.threads), providers=providers_for(device), enable_fallback=0
-            )
-            made = session.get_modelmeta()
-            self.info = ModelInfo.from_metadata(made.custom_metadata_map, str(self.path), producer=made.producer_name)
-            self._check_contract(session)
+            form = form_path(self.path) if device.name == CPU.name else None
+            session = self._open_form(form) if form else None
+            if session is None:
+                check_model_file(self.path)
+                session = self._open_and_keep(form) if form else self._open_file(self.path, device=device)
         except ModelError:
             raise
         # For a bad file onnxruntime raises many types (InvalidProtobuf, Fail, RuntimeError, UnicodeDecodeError, …).
@@ -121,12 +123,52 @@ class Session:
         # onnxruntime leaves out a provider that cannot start, without an error.
         return session if device.provider in session.get_providers() else reason_not_started(device, None)
 
+    def _open_file(
+        self, file: Path, options: onnxruntime.SessionOptions | None = None, device: Device = CPU
+    ) -> onnxruntime.InferenceSession:
+        """Open the model file, or a form of it, and check its metadata."""
+        options = options or session_options(self.threads)
+        # onnxruntime's Python layer has a fallback of its own, which prints on standard output.
+        session = onnxruntime.InferenceSession(
+            os.fspath(file), options, providers=providers_for(device), enable_fallback=0
+        )
+        made = session.get_modelmeta()
+        self.info = ModelInfo.from_metadata(made.custom_metadata_map, str(self.path), producer=made.producer_name)
+        self._check_contract(session)
+        return session
+
+    def _open_form(self, form: Path) -> onnxruntime.InferenceSession | None:
+        """Open the optimised form of the model file; None if there is none that can be used."""
+        if not is_trusted(form):
+            return None
+        options = session_options(self.threads, optimised=True)
+        for key, value in MAPPED.items():
+            options.add_session_config_entry(key, value)
+        try:
+            return self._open_file(form, options)
+        except Exception as error:  # a damaged form is made again
+            if says_too_little_memory(error):
+                raise
+            with suppress(OSError):
+                form.unlink()
+            return None
+
+    def _open_and_keep(self, form: Path) -> onnxruntime.InferenceSession:
+        """Open the model file and keep its optimised form, if the disk allows it."""
+        options = session_options(self.threads)
+        session = None
+        # For a file that it cannot open, onnxruntime raises a RuntimeError; the file is opened again below and fails.
+        with suppress(OSError, RuntimeError), kept_form(form, options):
+            session = self._open_file(self.path, options)
+            if form_path(self.path) != form:
+                raise FileNotFoundError("the model file was replaced meanwhile")  # so the form is not kept
+        return session or self._open_file(self.path)
+
     def _reopen(self) -> onnxruntime.InferenceSession:
         """Return a session of this process, which is opened once."""
         with self._reopening:
             if self._session is None:
                 info = self.info
-                check_model_file(self.path)
                 opened = self._open(self._device)
                 if isinstance(opened, str):
                     raise DeviceError(

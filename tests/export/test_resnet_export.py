@@ -20,8 +20,8 @@ from finetune.data.photo_batches import photo_batches
 from finetune.network.checkpoint import load_checkpoint
 from runtime import FlowerClassifier
 from runtime.files.digest import file_digest
-from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 ANY_DROP = ("--max-drop", "100")
 """Because one of the dozen drawn photographs is eight percentage points."""

@@ -16,7 +16,7 @@ from export.files.manifest import read_manifest
 from runtime import FlowerClassifier
 from runtime.command_line.flower_infer import build_parser
 from runtime.command_line.flower_infer import main as flower_infer
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[2]
 CARD = DEFAULT_MODEL.parent / "MODEL_CARD.md"

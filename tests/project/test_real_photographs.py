@@ -8,8 +8,8 @@ from export.verification.evaluation import run_split, summary
 from finetune.data.dataset import read_split
 from finetune.data.oxford import CLASSES
 from finetune.data.split import join_splits
-from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 pytestmark = pytest.mark.real
 

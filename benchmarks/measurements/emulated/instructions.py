@@ -22,6 +22,7 @@ from export.graph.onnx_files import read_onnx
 from finetune.network.stages import STAGES
 from runtime.errors import FlowerError
 from runtime.inference.model_file import INPUT, OUTPUT
+from runtime.inference.optimised_form import CACHE_VARIABLE
 from runtime.inference.session import Session
 
 STEPS = (
@@ -42,8 +43,9 @@ def count_instructions(counter: InstructionCounter, processor: Processor, model:
         photo: to classify.
 
     Returns:
-        ``steps`` (instructions of each of `STEPS`), ``command`` (of the whole ``flower-infer``) and ``stages``
-        (instructions of each stage of the network, a later run).
+        ``steps`` (instructions of each of `STEPS`), ``first_opening`` (of opening the model when its optimised form is
+        not in the cache yet), ``command`` (of the whole ``flower-infer``) and ``stages`` (instructions of each stage of
+        the network, a later run).
     """
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder, "sources")
@@ -52,9 +54,10 @@ def count_instructions(counter: InstructionCounter, processor: Processor, model:
         steps = [worker, "photo", str(model.resolve()), str(photo.resolve())]
         # As flower-infer is started: with one thread, because the counter takes no more.
         command = ["-m", runtime.__name__, str(photo.resolve()), "--model", str(model.resolve()), "--threads", "1"]
-        # The first time, Python compiles what it imports.
-        marks, whole = (
-            [counter.count(processor, sources, arguments, ONE_THREAD) for _ in range(2)][1]
+        environment = {**ONE_THREAD, CACHE_VARIABLE: str(Path(folder, "cache"))}
+        # The first time, Python compiles what it imports, and the runtime keeps the optimised form of the model.
+        (first, marks), (_, whole) = (
+            [counter.count(processor, sources, arguments, environment) for _ in range(2)]
             for arguments in (steps, command)
         )
         networks = networks_up_to_each_stage(model, Path(folder))
@@ -66,6 +69,7 @@ def count_instructions(counter: InstructionCounter, processor: Processor, model:
     up_to = [stage_marks[str(2 * number + 1)] - stage_marks[str(2 * number)] for number in range(len(networks))]
     return {
         "steps": dict(zip(STEPS, np.diff([0, *ends]).tolist(), strict=True)),
+        "first_opening": first["4"] - first["3"],
         "command": whole["end"],
         "stages": dict(zip(networks, np.diff([0, *up_to]).tolist(), strict=True)),
     }

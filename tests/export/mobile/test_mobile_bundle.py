@@ -19,7 +19,7 @@ from export.mobile.bundle_check import LABELS, BundleAnswer, BundleModel
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from runtime import FlowerClassifier, FlowerError, ModelError
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL
 from runtime.photos.open_photo import open_photo
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
 

@@ -17,7 +17,7 @@ from benchmarks.environments.browser import BrowserError, FlowerPage, chromium, 
 from export.web.bundle import build_web_bundle
 from finetune.data.dataset import read_split
 from runtime import FlowerClassifier
-from runtime.inference.model_file import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL
 from runtime.photos.preprocessing import Preprocessing
 from tests.export.web.browser_actions import (
     contrast_ratio,
