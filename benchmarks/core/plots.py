@@ -139,6 +139,36 @@ def risk_plot(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], marks: Sequen
     return _png(figure)
 
 
+def tradeoff_plot(models: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw the accuracy of models against their time, with 95 % intervals and quartiles.
+
+    Args:
+        models: each with ``name``, ``accuracy`` (`benchmarks.measurements.accuracy.figures`), and the quartiles of its
+            milliseconds, ``network`` and ``answer`` (``p25_ms``, ``p50_ms``, ``p75_ms``).
+    """
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for colour, (key, title) in enumerate((("network", "the network alone"), ("answer", "a photo to its answer")), 1):
+        for index, model in enumerate(models):
+            time, top1 = model[key], 100 * model["accuracy"]["top1"]
+            low, high = (100 * bound for bound in model["accuracy"]["top1_interval"])
+            axes.errorbar(
+                time["p50_ms"],
+                top1,
+                xerr=[[time["p50_ms"] - time["p25_ms"]], [time["p75_ms"] - time["p50_ms"]]],
+                yerr=[[max(0.0, top1 - low)], [max(0.0, high - top1)]],
+                fmt="os"[colour - 1],
+                color=COLOURS[colour],
+                capsize=4,
+                label=title if index == 0 else None,
+            )
+            axes.annotate(model["name"], (time["p50_ms"], top1), xytext=(6, 6), textcoords="offset points", fontsize=9)
+    axes.set_xlim(left=0)
+    axes.set(xlabel="milliseconds", ylabel="top-1, %", title="Accuracy against time")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return _png(figure)
+
+
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)

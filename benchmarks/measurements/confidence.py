@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.core.intervals import wilson
 from export.confidence.cuts import named
 from export.confidence.temperature import BINS, expected_calibration_error
 from export.verification.evaluation import run_split
 from finetune.data.split import Split
 from runtime.answer import AnswerRule
-from runtime.inference.session import Session
+from runtime.inference.session import Outputs, Session
 
 
 def measure_confidence(model: Path, split: Split, threads: int) -> dict[str, Any]:
@@ -43,4 +45,26 @@ def measure_confidence(model: Path, split: Split, threads: int) -> dict[str, Any
         "passing_interval": wilson(int(passing.sum()), len(passing)),
         "right_of_passing": float(right[passing].mean()) if passing.any() else None,
         "right_of_unsure": float(right[~passing].mean()) if (~passing).any() else None,
+    }
+
+
+def name_shares(session: Session, outputs: Outputs, labels: np.ndarray) -> dict[str, Any]:
+    """Return how many photographs get a name with the cuts of the model, and how many of these names are right.
+
+    Args:
+        session: the model.
+        outputs: of the photographs.
+        labels: int, shape (photographs,).
+
+    Returns:
+        Shares from 0 to 1 with their intervals; None for the second if there are no names.
+    """
+    right = outputs.logits.argmax(axis=1) == labels
+    has_name = named(outputs, session.info.temperature, session.info.cuts)
+    names, right_names = int(has_name.sum()), int((has_name & right).sum())
+    return {
+        "named": names / len(labels),
+        "named_interval": wilson(names, len(labels)),
+        "right_of_named": right_names / names if names else None,
+        "right_of_named_interval": wilson(right_names, names) if names else None,
     }

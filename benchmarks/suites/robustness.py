@@ -9,8 +9,8 @@ from tqdm import tqdm
 from benchmarks.core.arguments import add_limit_argument, add_split_argument
 from benchmarks.core.harness import Figures, Run, Suite, warn
 from benchmarks.core.intervals import wilson
+from benchmarks.measurements.confidence import name_shares
 from benchmarks.measurements.corruptions import CORRUPTIONS, corrupted_views
-from export.confidence.cuts import named
 from export.stages.evidence import changed_photographs_of_model
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
@@ -84,15 +84,10 @@ def _run_corrupted(session: Session, split: Split) -> list[Outputs]:
 
 def _row(session: Session, outputs: Outputs, split: Split) -> dict[str, Any]:
     right = outputs.logits.argmax(axis=1) == split.labels
-    has_name = named(outputs, session.info.temperature, session.info.cuts)
-    names, right_names = int(has_name.sum()), int((has_name & right).sum())
     return {
         "top1": float(right.mean()),
         "top1_interval": wilson(int(right.sum()), len(right)),
-        "named": names / len(right),
-        "named_interval": wilson(names, len(right)),
-        "right_of_named": right_names / names if names else None,
-        "right_of_named_interval": wilson(right_names, names),
+        **name_shares(session, outputs, split.labels),
     }
 
 
