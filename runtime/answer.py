@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, Literal, overload
 
@@ -209,6 +208,8 @@ def _excluded(classes: Sequence[str], only: Collection[str]) -> np.ndarray:
     positions = {_comparable(label): index for index, label in enumerate(classes)}
     unknown = [name for name in only if _comparable(name) not in positions]
     if unknown:
+        from difflib import get_close_matches  # here, because only a mistake needs it
+
         hints = [get_close_matches(_comparable(name), positions, n=1) for name in unknown[:SHOWN]]
         shown = ", ".join(
             repr(name) + (f" (do you mean {classes[positions[near[0]]]!r}?)" if near else "")

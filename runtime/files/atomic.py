@@ -1,7 +1,6 @@
 """Atomic writing: a reader sees the complete old content or the complete new content of a file or folder."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -82,7 +81,7 @@ def _temporary_path(target: Path) -> Path:
     Not from `tempfile`, which makes private files and folders. To give them the usual permissions one would have to
     read the process's umask, which is only possible by changing it for all threads.
     """
-    return target.parent / f".{target.name}.{secrets.token_hex(6)}.tmp"
+    return target.parent / f".{target.name}.{os.urandom(6).hex()}.tmp"
 
 
 def remove_leftovers(folder: str | os.PathLike[str], *names: str) -> None:

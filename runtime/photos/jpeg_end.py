@@ -4,19 +4,14 @@ libjpeg does not say where the data ended: it fills what is missing with grey. S
 different ends. What follows the data of a complete picture changes no pixel. If pixels are missing, it becomes pixels.
 """
 
-import hashlib
-import random
 from collections.abc import Callable
+from functools import cache
 
 from PIL import Image
 
 from runtime.errors import DamagedPhotoError
 from runtime.photos.structure.jpeg_markers import END, RESTARTS, has_all_scans, last_restart
 
-NOISES = tuple(
-    first + random.Random(0).randbytes(63).replace(b"\xff", b"\xfe") for first in (b"\xfe", b"\x5a", b"\x93")
-)
-"""Data without markers. One of them alone can by chance become the pixels that libjpeg takes for missing ones."""
 FEWEST_ZEROS = 16
 """So many zeros at the end of a file are no data of a JPEG, but space that was never written."""
 STRIP_ROWS = 64
@@ -39,11 +34,21 @@ def decode_without_end(content: bytes, decode: Callable[[bytes], Image.Image]) -
         return None
     restart = last_restart(data)
     try:
-        others = {_digest(decode(data + _other_end(noise, restart))) for noise in NOISES}
+        others = {_digest(decode(data + _other_end(noise, restart))) for noise in _noises()}
         image = decode(data + END)
     except DamagedPhotoError:
         return None
     return image if others == {_digest(image)} else None
+
+
+@cache
+def _noises() -> tuple[bytes, ...]:
+    """Return data without markers. One of them alone can by chance become what libjpeg puts for missing pixels."""
+    import random  # here, because few photos need it, and importing it takes as long as decoding one
+
+    return tuple(
+        first + random.Random(0).randbytes(63).replace(b"\xff", b"\xfe") for first in (b"\xfe", b"\x5a", b"\x93")
+    )
 
 
 def _other_end(noise: bytes, restart: int | None) -> bytes:
@@ -55,6 +60,8 @@ def _other_end(noise: bytes, restart: int | None) -> bytes:
 
 def _digest(image: Image.Image) -> bytes:
     """Return a digest of all pixels."""
+    import hashlib  # here for the same reason as above
+
     digest = hashlib.sha256()
     for top in range(0, image.height, STRIP_ROWS):
         digest.update(image.crop((0, top, image.width, min(top + STRIP_ROWS, image.height))).tobytes())

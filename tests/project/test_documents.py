@@ -16,16 +16,16 @@ from export.files.manifest import read_manifest
 from runtime import FlowerClassifier
 from runtime.command_line.flower_infer import build_parser
 from runtime.command_line.flower_infer import main as flower_infer
-from runtime.inference.shipped_models import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL, SHIPPED_MODELS
 
 ROOT = Path(__file__).parents[2]
-CARD = DEFAULT_MODEL.parent / "MODEL_CARD.md"
+CARDS = {"full": DEFAULT_MODEL.with_name("MODEL_CARD.md"), "slim": DEFAULT_MODEL.with_name("MODEL_CARD-slim.md")}
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
-    CARD,
+    *CARDS.values(),
 ]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in zip(NAMES, DOCUMENTS, strict=True)}
@@ -149,15 +149,19 @@ def test_the_report_is_about_the_network_inside() -> None:
         assert digest in (ROOT / f"benchmarks/report/{report}.md").read_text(encoding="utf-8"), report
 
 
-def test_the_model_card_describes_the_file_beside_it() -> None:
-    card, content = CARD.read_text(encoding="utf-8"), DEFAULT_MODEL.read_bytes()
+@pytest.mark.parametrize("name", SHIPPED_MODELS)
+def test_the_model_card_describes_the_file_beside_it(name: str) -> None:
+    card, content = CARDS[name].read_text(encoding="utf-8"), SHIPPED_MODELS[name].read_bytes()
     assert f"{len(content):,} bytes" in card
     assert hashlib.sha256(content).hexdigest() in card
-    info = FlowerClassifier(device="cpu").info
+    info = FlowerClassifier(name, device="cpu").info
     assert info.training["provenance"]["weights_sha256"] in card
     recipe = info.training["recipe"]
-    assert f"--runs {recipe['runs']}`" in card
-    assert f"{recipe['runs']} runs of {recipe['epochs']} epochs" in " ".join(card.split())
+    if recipe["runs"] > 1:
+        assert f"--runs {recipe['runs']}`" in card
+        assert f"{recipe['runs']} runs of {recipe['epochs']} epochs" in " ".join(card.split())
+    else:
+        assert f"{recipe['epochs']} epochs" in " ".join(card.split())
     for value in (info.temperature, info.threshold, info.familiarity_threshold):
         assert f" {value:.3f}" in card
     low, high = info.familiarity["interval"]
@@ -168,9 +172,9 @@ def test_the_model_card_describes_the_file_beside_it() -> None:
             assert f"{figures[key]:.2f}" in row
 
 
-def test_the_manifest_beside_the_model_inside_names_it() -> None:
+def test_the_manifest_beside_the_models_inside_names_them() -> None:
     assert read_manifest(DEFAULT_MODEL.parent) == {
-        DEFAULT_MODEL.name: hashlib.sha256(DEFAULT_MODEL.read_bytes()).hexdigest()
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SHIPPED_MODELS.values()
     }
 
 
