@@ -11,6 +11,7 @@ import export
 from export.command_line import PROGRAM, main
 from export.web.onnxruntime_web import FILES
 from runtime.command_line.program import EXIT_USAGE, missing_package_message
+from runtime.inference.shipped_models import DEFAULT_MODEL, SMALL_MODEL
 from tests.samples.tiny_model import INFO, save_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -96,3 +97,10 @@ def test_python_interface_has_every_name_that_it_lists() -> None:
         assert getattr(export, name).__doc__ if callable(getattr(export, name)) else getattr(export, name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = export.nothing
+
+
+def test_bundles_take_the_small_model() -> None:
+    assert SMALL_MODEL.stat().st_size < DEFAULT_MODEL.stat().st_size / 2
+    for subcommand in ("mobile", "web"):
+        assert PROGRAM.parse([subcommand, "--output", "x"])[1].model == SMALL_MODEL
+        assert PROGRAM.parse([subcommand, "--output", "x", "--model", "full"])[1].model == DEFAULT_MODEL
