@@ -91,7 +91,8 @@ $(DEV)/.ready: pyproject.toml setup.py constraints.txt $(JAVASCRIPT)/package-loc
 	@touch $@
 
 # pip has no way to let onnxruntime-gpu take the place of onnxruntime, whose files it has too. So one is removed before the
-# other is installed. Without TensorRT, the report says that it is missing.
+# other is installed. Without TensorRT, the report says that it is missing. Its package on PyPI fetches the libraries from
+# NVIDIA, and tries for many minutes where that cannot be reached.
 GPU_PIP = $(INSTALL) $(if $(WHEELS),--no-index --find-links $(WHEELS))
 $(GPU)/.ready: pyproject.toml setup.py constraints.txt
 	$(CHECK_PYTHON)
@@ -99,7 +100,7 @@ $(GPU)/.ready: pyproject.toml setup.py constraints.txt
 	$(GPU)/bin/python $(GPU_PIP) --constraint constraints.txt --editable '.[bench]'
 	$(GPU)/bin/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
 	$(GPU)/bin/python $(GPU_PIP) 'onnxruntime-gpu[cuda,cudnn]'
-	$(GPU)/bin/python $(GPU_PIP) 'tensorrt-cu13<11' || echo "TensorRT cannot be installed: it is not measured"
+	timeout 120 $(GPU)/bin/python $(GPU_PIP) 'tensorrt-cu13<11' || echo "TensorRT cannot be installed: it is not measured"
 	@touch $@
 
 # onnx writes the tests' model files; it is no dependency of the runtime.

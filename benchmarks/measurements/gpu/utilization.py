@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Utilization:
         self._sampler = sampler
         self._samples: list[tuple[float, float]] = []
         self._process: subprocess.Popen[str] | None = None
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader: threading.Thread | None = None
 
     def __enter__(self) -> "Utilization":
         try:
@@ -52,21 +52,20 @@ class Utilization:
             )
         except OSError:
             return self
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._process is not None:
+        if self._process is not None and self._reader is not None:
             self._process.terminate()
             self._process.wait()
             self._reader.join()
 
-    def _read(self) -> None:
-        assert self._process is not None  # noqa: S101 (for the type checker: the thread starts after the process)
-        assert self._process.stdout is not None  # noqa: S101 (a pipe)
-        with self._process.stdout as lines:
+    def _read(self, lines: IO[str]) -> None:
+        with lines:
             for line in lines:
                 share = parse_sample(line)
                 if share is not None:

@@ -3,6 +3,7 @@
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -83,7 +84,7 @@ def test_sampler_that_fails_gives_no_samples(sampler: list[str]) -> None:
     assert busy_figures(utilization.between(started, time.monotonic())) == {"samples": 0, "busy": None}
 
 
-def row(form: str, device: str, *milliseconds: float) -> dict[str, object]:
+def row(form: str, device: str, *milliseconds: float) -> dict[str, Any]:
     return {"form": form, "device": device, "milliseconds": {"1": list(milliseconds)}}
 
 
@@ -97,7 +98,7 @@ def row(form: str, device: str, *milliseconds: float) -> dict[str, object]:
     ],
 )
 def test_the_choice_of_auto_is_judged_by_the_figures(chosen: str | None, is_slower: bool | None, words: str) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         row("int8", "cpu", 3, 4, 5),
         row("int8", "cuda", 6, 8, 10),
         {"form": "int8", "device": "tensorrt", "failed": "not installed"},
