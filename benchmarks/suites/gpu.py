@@ -13,7 +13,7 @@ from benchmarks.core.harness import Figures, Part, Run, Suite
 from benchmarks.core.timing import percentiles, speedup
 from benchmarks.measurements.gpu.auto_choice import chosen_devices, statements
 from benchmarks.measurements.gpu.inference import BATCHES, Contestant, measure_inference
-from benchmarks.measurements.gpu.requirements import gpu_description, missing
+from benchmarks.measurements.gpu.requirements import ON_GPU, gpu_description, missing
 from benchmarks.measurements.gpu.training import measure_training
 from export.command_line.output import print_line
 from export.stages.export_checkpoint import export_checkpoint
@@ -86,13 +86,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure_devices(options: argparse.Namespace) -> Figures:
-    """Answers, accuracy and speed of each form of the model file on each device."""
+    """Answers, accuracy and speed of each form of the model file on each device.
+
+    Raises:
+        FlowerError: no file ran on the GPU, or the reference cannot be measured.
+    """
     split = read_split(options.data, "test").head(options.photos)
+    rows = measure_inference(CONTESTANTS, _model_files(options), split, options.rounds, options.threads)
+    failures = [row.get("failed") for row in rows if row["device"] in ON_GPU]
+    if failures and all(failures):
+        raise FlowerError(f"no file ran on the GPU: {failures[0]}")
     return {
         "split": split.describe(),
         "rounds": options.rounds,
         "threads": options.threads,
-        "rows": measure_inference(CONTESTANTS, _model_files(options), split, options.rounds, options.threads),
+        "rows": rows,
     }
 
 

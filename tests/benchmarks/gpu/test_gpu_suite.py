@@ -105,6 +105,17 @@ def test_report_of_training(
     assert "## Latency" not in text
 
 
+def test_report_without_a_gpu_is_not_written(
+    on_cpu: None, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA is installed but does not start."""
+    rows = [{"form": "int8", "device": "cpu"}, {"form": "int8", "device": "cuda", "failed": "libcuda.so.1 is missing"}]
+    monkeypatch.setattr(gpu, "measure_inference", lambda *_: rows)
+    with pytest.raises(FlowerError, match=r"no file ran on the GPU: libcuda\.so\.1"):
+        run_suite("gpu", [*arguments, "--only", "inference", "--report", str(tmp_path / "report")])
+    assert not (tmp_path / "report").exists()
+
+
 def test_files_of_another_checkpoint_are_refused(on_cpu: None, arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "best.pt").write_bytes(b"another")
     with pytest.raises(FlowerError, match=r"fp16\.onnx: was made from another file"):
