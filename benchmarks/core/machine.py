@@ -23,7 +23,7 @@ def describe_machine() -> dict[str, Any]:
         "features": [feature for feature in FEATURES if feature in flags],
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "versions": tool_versions("onnxruntime", "torch", "numpy", "pillow"),
+        "versions": tool_versions("onnxruntime", "onnxruntime-gpu", "torch", "numpy", "pillow"),
     }
 
 

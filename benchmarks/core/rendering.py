@@ -11,14 +11,15 @@ import jinja2
 from benchmarks.core.intervals import Interval
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-FORMATS = ("md", "html")
+FORMATS = {"md": "{name}.md.jinja", "html": "html/{name}.html.jinja"}
+"""Ending of a report → its template."""
 
 
 def render_report(name: str, values: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Render every template of the report ``name``.
 
     Args:
-        name: of the report; its templates are NAME.md.jinja and, for some, NAME.html.jinja.
+        name: of the report; its templates are NAME.md.jinja and, for some, html/NAME.html.jinja.
         values: what the templates show.
         folder: where the pictures are that the HTML page embeds.
 
@@ -32,8 +33,8 @@ def render_report(name: str, values: Mapping[str, Any], folder: Path) -> dict[st
         return f"data:image/{kind};base64," + base64.b64encode((folder / file).read_bytes()).decode()
 
     texts = {}
-    for form in FORMATS:
-        template = f"{name}.{form}.jinja"
+    for form, place in FORMATS.items():
+        template = place.format(name=name)
         if (TEMPLATES / template).is_file():
             text = _environment(form).get_template(template).render(values, image=image)
             texts[f"{name}.{form}"] = text.rstrip() + "\n"

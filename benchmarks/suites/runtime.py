@@ -24,14 +24,14 @@ from benchmarks.measurements.classifier_throughput import (
     measure_memory,
 )
 from benchmarks.measurements.confidence import measure_confidence
-from benchmarks.measurements.largest_photos import THREADS as LARGEST_THREADS
-from benchmarks.measurements.largest_photos import measure_largest_photos
-from benchmarks.measurements.model_loading import measure_model_loading
-from benchmarks.measurements.reduced_scale import (
+from benchmarks.measurements.large_photos.largest_photos import THREADS as LARGEST_THREADS
+from benchmarks.measurements.large_photos.largest_photos import measure_largest_photos
+from benchmarks.measurements.large_photos.reduced_scale import (
     measure_camera_photos,
     measure_decoding_time,
     measure_enlarged_photos,
 )
+from benchmarks.measurements.model_loading import measure_model_loading
 from benchmarks.workers import worker_path
 from finetune.data.dataset import read_split
 from finetune.data.split import Split

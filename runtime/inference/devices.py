@@ -4,7 +4,8 @@ To add an execution provider, add a `Device` to `DEVICES`; ``--device``, ``--lis
 This module does not import onnxruntime, because ``--help`` lists the devices and should be fast.
 `runtime.inference.providers` finds out which of them the installed onnxruntime supports.
 
-Source: onnxruntime, "Execution Providers", and the names of its packages on PyPI.
+Source: onnxruntime, "Execution Providers", and the names of its packages on PyPI. The TensorRT provider of
+onnxruntime-gpu 1.31 is linked with libnvinfer.so.10 and CUDA 13, so TensorRT 11 does not serve.
 """
 
 from typing import NamedTuple
@@ -31,7 +32,7 @@ DEVICES = {
         Device("cuda", "CUDAExecutionProvider", "NVIDIA GPU",
                "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"),
         Device("tensorrt", "TensorrtExecutionProvider", "NVIDIA GPU through TensorRT; the first start takes minutes",
-               "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]' tensorrt"),
+               "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]' 'tensorrt-cu13<11'"),
         Device("openvino", "OpenVINOExecutionProvider", "Intel processors and GPUs",
                "pip uninstall onnxruntime && pip install onnxruntime-openvino"),
         Device("coreml", "CoreMLExecutionProvider", "Apple's GPU and Neural Engine",

@@ -5,6 +5,7 @@ import ctypes
 import io
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import onnxruntime
@@ -20,6 +21,10 @@ SOURCE_LINE = re.compile(r"^\S+\.(?:cc|cpp|cu|h):\d+ .*[])] (?=[A-Z])")
 
 LIBRARIES = Path(onnxruntime.__file__).parent / "capi"
 """Where the package has the libraries of its providers."""
+TENSORRT_PACKAGE = "tensorrt_libs"
+"""The module of NVIDIA's package ``tensorrt-cu13-libs``, whose folder holds the libraries."""
+TENSORRT_LIBRARIES = ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser")
+"""In this order, because each needs those before it."""
 
 
 def available_devices() -> list[str]:
@@ -61,6 +66,21 @@ def preload_libraries(device: Device) -> None:
     if device.name in ("cuda", "tensorrt"):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
             onnxruntime.preload_dlls()
+    if device.name == "tensorrt":
+        _preload_tensorrt()
+
+
+def _preload_tensorrt() -> None:
+    """Load TensorRT's libraries from its package on PyPI, which `onnxruntime.preload_dlls` leaves out.
+
+    The provider of onnxruntime needs them by name. The system takes a library of that name which is loaded already.
+    """
+    package = find_spec(TENSORRT_PACKAGE)
+    for folder in (package.submodule_search_locations if package else None) or ():
+        for name in TENSORRT_LIBRARIES:
+            for library in Path(folder).glob(f"{name}.so.*"):
+                with contextlib.suppress(OSError):  # `reason_not_started` says which library is missing
+                    ctypes.CDLL(str(library))
 
 
 def reason_not_started(device: Device, error: Exception | None) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import run_suite
-from benchmarks.measurements.largest_photos import measure_largest_photos
+from benchmarks.measurements.large_photos.largest_photos import measure_largest_photos
 from tests.samples.drawn_flowers import draw_flower
 
 

@@ -11,7 +11,7 @@ from runtime import DeviceError, FlowerClassifier
 from runtime.command_line.arguments import add_threads_argument
 from runtime.inference.cpu_threads import cpu_threads, default_threads, physical_cores, processor_time_limit
 from runtime.inference.devices import DEVICES
-from runtime.inference.providers import candidate_devices, providers_for, reason_not_started
+from runtime.inference.providers import candidate_devices, preload_libraries, providers_for, reason_not_started
 from tests.samples.tiny_model import save_tiny_model
 
 CPU, CUDA = DEVICES["cpu"].provider, DEVICES["cuda"].provider
@@ -42,6 +42,34 @@ def test_missing_device_error_names_the_package(name: str, words: str, monkeypat
     provide_devices(monkeypatch, "cpu")
     with pytest.raises(DeviceError, match=words):
         candidate_devices(name)
+
+
+def test_libraries_of_tensorrt_are_loaded_from_their_package_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "tensorrt_libs"
+    package.mkdir()
+    for name in ("__init__.py", "libnvonnxparser.so.10", "libnvinfer.so.10", "libnvinfer_builder_resource.so.10"):
+        (package / name).touch()
+    loaded: list[str] = []
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: None)
+    monkeypatch.setattr("ctypes.CDLL", lambda path: loaded.append(Path(path).name))
+    preload_libraries(DEVICES["cuda"])
+    assert loaded == []
+    preload_libraries(DEVICES["tensorrt"])
+    assert loaded == ["libnvinfer.so.10", "libnvonnxparser.so.10"]
+
+
+def test_tensorrt_that_is_missing_or_damaged_is_left_to_onnxruntime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: None)
+    preload_libraries(DEVICES["tensorrt"])
+    (tmp_path / "tensorrt_libs").mkdir()
+    (tmp_path / "tensorrt_libs" / "libnvinfer.so.10").write_bytes(b"no library")
+    monkeypatch.syspath_prepend(tmp_path)
+    preload_libraries(DEVICES["tensorrt"])
 
 
 def test_gpu_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Large photos: the memory of the largest that are accepted, and decoding at reduced scale."""

@@ -1,0 +1,1 @@
+"""The suite about NVIDIA GPUs, on the CPU."""

@@ -1,0 +1,1 @@
+"""Photographs that a model may not know: the suite and the scores."""
