@@ -11,7 +11,7 @@ import jinja2
 from benchmarks.core.intervals import Interval
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-FORMATS = {"md": "{name}.md.jinja", "html": "html/{name}.html.jinja"}
+FORMATS = {"md": "markdown/{name}.md.jinja", "html": "html/{name}.html.jinja"}
 """Ending of a report → its template."""
 
 
@@ -19,7 +19,7 @@ def render_report(name: str, values: Mapping[str, Any], folder: Path) -> dict[st
     """Render every template of the report ``name``.
 
     Args:
-        name: of the report; its templates are NAME.md.jinja and, for some, html/NAME.html.jinja.
+        name: of the report; its templates are markdown/NAME.md.jinja and, for some, html/NAME.html.jinja.
         values: what the templates show.
         folder: where the pictures are that the HTML page embeds.
 

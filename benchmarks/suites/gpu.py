@@ -28,8 +28,8 @@ from runtime.command_line.arguments import (
 from runtime.distribution import module_command
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
-from runtime.inference.model_file import DEFAULT_MODEL
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 EXAMPLES = f"""\
 examples:

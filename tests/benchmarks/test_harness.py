@@ -64,7 +64,7 @@ def test_every_suite_is_complete(name: str) -> None:
     assert (suite.measure is None) == bool(suite.parts)
     assert "{command}" in suite.examples
     assert len(suite_summary(name)) > 10
-    assert (rendering.TEMPLATES / f"{suite.report_name(name)}.md.jinja").is_file()
+    assert (rendering.TEMPLATES / "markdown" / f"{suite.report_name(name)}.md.jinja").is_file()
     assert name == DEFAULT_SUITE or name in PROGRAM.subcommands
 
 
@@ -86,7 +86,8 @@ def test_suite_of_the_document_works(
     source = next(block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "SUITE = Suite(" in block)
     template = next(iter(re.findall(r"```jinja\n(.*?)```", text, re.S)))
     (tmp_path / "sorting.py").write_text(source)
-    (tmp_path / "sorting.md.jinja").write_text(template)
+    (tmp_path / "markdown").mkdir()
+    (tmp_path / "markdown" / "sorting.md.jinja").write_text(template)
     shutil.copytree(rendering.TEMPLATES / "shared", tmp_path / "shared")
     monkeypatch.setattr(benchmarks.suites, "__path__", [*benchmarks.suites.__path__, str(tmp_path)])
     monkeypatch.setattr(rendering, "TEMPLATES", tmp_path)
@@ -104,8 +105,8 @@ def test_suite_of_the_document_works(
 @pytest.fixture
 def suite_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """Two parts that count how often they were measured."""
-    (tmp_path / "templates").mkdir()
-    (tmp_path / "templates" / "example.md.jinja").write_text("{{ first }} {{ second }} {{ sum }}\n")
+    (tmp_path / "templates" / "markdown").mkdir(parents=True)
+    (tmp_path / "templates" / "markdown" / "example.md.jinja").write_text("{{ first }} {{ second }} {{ sum }}\n")
     monkeypatch.setattr(rendering, "TEMPLATES", tmp_path / "templates")
 
     def count(name: str, run: Run) -> None:
