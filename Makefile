@@ -19,7 +19,8 @@ DATA ?= data
 OUTPUT ?= runs/pipeline
 REPORT ?= benchmarks/report
 WHEELS ?=
-RESTORED := runs/restored/best.pt
+RESTORED := runs/gpu/restored.pt
+FULL_MODEL := runtime/models/flowers-resnet50-int8.onnx
 # A few epochs on small crops, which take minutes. The model inside was made by the default recipe instead.
 SCHEDULE ?= --epochs 3 --size 128
 CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
@@ -67,11 +68,12 @@ pipeline: $(DEV)/.ready
 # the suite (benchmarks/suites/gpu.py). The driver is looked for before gigabytes are installed.
 gpu:
 	@command -v nvidia-smi >/dev/null || { echo "make gpu: nvidia-smi is missing; it needs an NVIDIA GPU with its driver"; exit 1; }
+	@test -d $(DATA) || { echo "make gpu: $(DATA) is no folder; give the data set with DATA=…"; exit 1; }
 	$(MAKE) $(RESTORED)
 	$(GPU)/bin/python -m benchmarks gpu --checkpoint $(RESTORED) --data $(DATA) --report $(REPORT)
 
-$(RESTORED): | $(GPU)/.ready
-	$(GPU)/bin/python -m export restore --data $(DATA) --output $@
+$(RESTORED): $(FULL_MODEL) | $(GPU)/.ready
+	$(GPU)/bin/python -m export restore $(FULL_MODEL) --data $(DATA) --output $@
 
 # The bare install, as on a device. scikit-learn is installed without its dependencies, only for a photograph inside it.
 $(DEMO)/.ready: pyproject.toml setup.py constraints.txt $(shell find runtime flower_edge -type f -not -name '*.pyc')
@@ -100,7 +102,7 @@ $(GPU)/.ready: pyproject.toml setup.py constraints.txt
 	$(GPU)/bin/python $(GPU_PIP) --constraint constraints.txt --editable '.[bench]'
 	$(GPU)/bin/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
 	$(GPU)/bin/python $(GPU_PIP) 'onnxruntime-gpu[cuda,cudnn]'
-	timeout 120 $(GPU)/bin/python $(GPU_PIP) 'tensorrt-cu13<11' || echo "TensorRT cannot be installed: it is not measured"
+	$(if $(WHEELS),,timeout 120) $(GPU)/bin/python $(GPU_PIP) 'tensorrt-cu13<11' || echo "TensorRT cannot be installed: it is not measured"
 	@touch $@
 
 # onnx writes the tests' model files; it is no dependency of the runtime.

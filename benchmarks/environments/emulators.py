@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from runtime.errors import FlowerError
+from runtime.inference.optimised_form import CACHE_VARIABLE
 
 QEMU = "qemu-user-static"
 ARM_PYTHON = "3.11"
@@ -78,7 +79,13 @@ class Emulators:
             sources: a folder with further packages for the emulated Python.
         """
         packages = self.folder / f"packages-{processor.architecture}"
-        return {"PYTHONPATH": f"{packages}:{sources}", "PYTHONNOUSERSITE": "1", "PATH": "/usr/bin:/bin"}
+        return {
+            "PYTHONPATH": f"{packages}:{sources}",
+            "PYTHONNOUSERSITE": "1",
+            "PATH": "/usr/bin:/bin",
+            # Emulated processors show this machine's description, so they would share the optimised forms of models.
+            CACHE_VARIABLE: "",
+        }
 
 
 def fetch_emulators(folder: Path) -> Emulators:

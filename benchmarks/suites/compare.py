@@ -73,17 +73,18 @@ def measure(run: Run) -> Figures:
     options = run.options
     split = read_split(options.data, options.split).head(options.limit)
     names = _names(options.models)
-    times = _measure_times(dict(zip(names, options.models, strict=True)), split, options)
-    first: Outputs | None = None
-    rows: list[Figures] = []
-    for name, model in zip(names, options.models, strict=True):
-        session = Session(model, device="cpu", threads=options.threads)
+    sessions = [Session(model, device="cpu", threads=options.threads) for model in options.models]
+    for model, session in zip(options.models, sessions, strict=True):
         if session.info.classes != split.classes:
             raise FlowerError(f"{model}: its classes differ from those of the data set; give the data it is for")
         warn(changed_photographs_of_model(options.data, session.info, names=(options.split,)))
+    times = _measure_times(dict(zip(names, options.models, strict=True)), split, options)
+    first: Outputs | None = None
+    rows: list[Figures] = []
+    for name, model, session in zip(names, options.models, sessions, strict=True):
         outputs = run_split({name: session}, split, session.info.preprocessing)[name]
         if first is None:
-            first, first_session = outputs, session
+            first = outputs
         rows.append(
             {
                 "name": name,
@@ -95,7 +96,7 @@ def measure(run: Run) -> Figures:
                     AnswerRule(session.info).probabilities(outputs.logits), split.labels
                 ),
                 **name_shares(session, outputs, split.labels),
-                "same_verdict": _same_verdict(first_session, first, session, outputs),
+                "same_verdict": _same_verdict(sessions[0], first, session, outputs),
                 **_time_figures(times[name], times[names[0]]),
             }
         )
@@ -119,13 +120,13 @@ def _measure_times(models: dict[str, Path], split: Split, options: argparse.Name
     order = rotating_rounds(list(models), options.rounds)
     for _, turn in tqdm(order, total=options.rounds, desc="compare", unit="round", disable=None):
         for name in turn:
-            arguments = (str(models[name]), str(options.threads), *map(str, paths))
+            arguments = (str(models[name].resolve()), str(options.threads), *map(str, paths))
             measured = json.loads(run_worker(name, "answer_timing", *arguments))
             for key, value in measured.items():
                 values[name][key].append(float(np.median(value)))
     commands: dict[str, list[str]] = {}
     for name, model in models.items():
-        commands[name] = infer_command(options.threads, paths[0], model=model)
+        commands[name] = infer_command(options.threads, paths[0], model=model.resolve())
         commands[f"{name}, minimal"] = [
             sys.executable, str(worker_path("minimal_start")), str(model), str(options.threads)
         ]  # fmt: skip

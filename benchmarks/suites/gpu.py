@@ -33,7 +33,7 @@ from runtime.inference.shipped_models import DEFAULT_MODEL
 
 EXAMPLES = f"""\
 examples:
-  {module_command("export")} restore --data data         the checkpoint runs/restored/best.pt, from the model inside
+  {module_command("export")} restore --data data --output runs/gpu/restored.pt      of the model inside
   {{command}} --data data
   {{command}} --data data --only training        needs torch with CUDA only
 
@@ -66,7 +66,7 @@ PHOTOS, ROUNDS, EPOCHS = 510, 50, 6
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this suite."""
     parser.add_argument(
-        "--checkpoint", type=Path, default=Path("runs/restored/best.pt"), metavar="FILE",
+        "--checkpoint", type=Path, default=Path("runs/gpu/restored.pt"), metavar="FILE",
         help="for the FP16 file, TensorRT's INT8 file and the start of training (default: %(default)s)",
     )  # fmt: skip
     add_model_argument(parser, DEFAULT_MODEL)

@@ -21,7 +21,7 @@ from runtime.classifier import FlowerClassifier
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.files.digest import file_digest
 from runtime.inference.session import Session
-from runtime.inference.shipped_models import DEFAULT_MODEL
+from runtime.inference.shipped_models import SMALL_MODEL
 
 EXAMPLES = """\
 examples:
@@ -36,7 +36,7 @@ PHOTOS = {"a photo of 700 × 500": (500, 700), "a photo of 4000 × 3000": (3000,
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this suite."""
-    add_model_argument(parser, DEFAULT_MODEL)
+    add_model_argument(parser, SMALL_MODEL)
     add_data_argument(parser)
     add_split_argument(parser)
     add_limit_argument(parser)

@@ -17,7 +17,7 @@ from export.web.bundle import build_web_bundle
 from finetune.data.dataset import read_split
 from runtime.command_line.arguments import add_data_argument, add_model_argument, positive_int
 from runtime.errors import FlowerError
-from runtime.inference.shipped_models import DEFAULT_MODEL
+from runtime.inference.shipped_models import SMALL_MODEL
 
 EXAMPLES = """\
 examples:
@@ -31,7 +31,7 @@ meanwhile. Writes screenshots, too. They show --photo and none of the data set's
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this suite."""
-    add_model_argument(parser, DEFAULT_MODEL)
+    add_model_argument(parser, SMALL_MODEL)
     add_data_argument(parser)
     add_split_argument(parser)
     add_photos_argument(parser, 100)

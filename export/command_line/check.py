@@ -1,7 +1,6 @@
 """``python -m export check``: verify a model file."""
 
 import argparse
-from pathlib import Path
 
 from export.command_line.output import print_line
 from export.verification.model_check import check_model
@@ -11,6 +10,7 @@ from runtime.command_line.arguments import DEFAULT_DATA, add_data_argument
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
 from runtime.errors import FlowerError
+from runtime.inference.shipped_models import model_path
 
 CHECK = f"{module_command('export')} check"
 WORDS = {True: "ok", False: "FAILED", None: "skipped"}
@@ -22,7 +22,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a check."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a model file")
+    parser.add_argument("file", type=model_path, metavar="FILE", help="a model file, full or slim")
     add_data_argument(
         parser,
         note=f" it was calibrated and measured on; if it is not given and {DEFAULT_DATA} is none, both are skipped",

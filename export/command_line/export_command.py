@@ -21,8 +21,8 @@ examples:
   {EXPORT} --quantize int8 --search   try all calibrations; keep layers in float if needed
   {EXPORT} --quantize none            FP32 only
   {EXPORT} --target cuda              FP32, FP16, and INT8 for TensorRT
-  {EXPORT} mobile --output app        a folder for phone apps, from the model inside the package
-  {EXPORT} web --output site          a web page, from the model inside the package
+  {EXPORT} mobile --output app        a folder for phone apps, from the small model inside
+  {EXPORT} web --output site          a web page, from the small model inside
   {EXPORT} check --help               the options of a subcommand
   flower-infer --model runs/flowers/flowers-resnet50-int8.onnx photo.jpg
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from export.files.model_metadata import update_metadata
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
+from runtime.inference.shipped_models import model_path
 
 METADATA = f"{module_command('export')} metadata"
 EXAMPLES = f"""\
@@ -18,7 +19,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a change."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a model file")
+    parser.add_argument("file", type=model_path, metavar="FILE", help="a model file, full or slim")
     parser.add_argument("--temperature", type=float, metavar="N", help="0.01 to 100 (default: as it is)")
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="smallest probability of a name, 0 to 1 (default: as it is)"

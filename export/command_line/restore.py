@@ -6,7 +6,7 @@ from pathlib import Path
 from runtime.command_line.arguments import add_data_argument
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
-from runtime.inference.shipped_models import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
 
 RESTORE = f"{module_command('export')} restore"
 EXAMPLES = f"""\
@@ -23,11 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a restored checkpoint."""
     parser.add_argument(
         "file",
-        type=Path,
+        type=model_path,
         nargs="?",
         default=DEFAULT_MODEL,
         metavar="FILE",
-        help="a model file (default: the one inside)",
+        help="a model file, full or slim (default: full, the model inside)",
     )
     add_data_argument(parser, note=", that the network was trained on")
     parser.add_argument(

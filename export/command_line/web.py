@@ -15,7 +15,7 @@ DEFAULT_OUTPUT = Path("runs/web")
 EXPORT = module_command("export")
 EXAMPLES = f"""\
 examples:
-  {EXPORT} web --output site     from the model inside the package; needs npm once
+  {EXPORT} web --output site     from the small model inside; needs npm once
   {EXPORT} web --model flowers-resnet50-int8.onnx --output site
   {EXPORT} serve site            show the page on this computer
 """

@@ -4,8 +4,7 @@ A model file has no BatchNorm: the export put it into the convolutions. Training
 statistics of the training photographs. The answers stay the same.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count, takewhile
 from pathlib import Path
 from typing import cast
@@ -26,8 +25,9 @@ from finetune.data.split import Split, join_splits
 from finetune.network.architecture import RESNET50, Architecture, convolutions_with_norms
 from finetune.network.checkpoint import Checkpoint, save_checkpoint
 from finetune.network.photo_network import PhotoNetwork
-from runtime.errors import FlowerError
+from runtime.errors import FlowerError, OutOfMemoryError, says_too_little_memory
 from runtime.files.digest import file_digest
+from runtime.inference.model_file import NOT_ENOUGH_MEMORY, ModelInfo
 from runtime.inference.session import Session
 
 STATISTICS_PHOTOGRAPHS = 512
@@ -60,19 +60,26 @@ def restore_checkpoint(
     """
     session = Session(model_file, device="cpu")
     info = session.info
-    layers = float_weights(read_onnx(model_file))
+    layers = float_weights(read_onnx(model_file), str(model_file))
     names = training_splits(info.provenance)
     photographs = join_splits([read_split(data, name) for name in names])
     if photographs.classes != info.classes:
         raise ExportError(f"{model_file}: has other classes than the data; give the data that it was trained on")
-    with _misfit_as_error(model_file):
+    try:
         network = PhotoNetwork(len(info.classes), _architecture(info.architecture, layers, model_file))
         _load(network, layers)
+    except (KeyError, ValueError, RuntimeError) as error:  # torch raises RuntimeError for another shape
+        if says_too_little_memory(error):
+            raise OutOfMemoryError(NOT_ENOUGH_MEMORY) from None
+        raise FlowerError(
+            f"{model_file}: its layers are not those of a ResNet-50 or of a network of --slim; a checkpoint can be "
+            "made only from these"
+        ) from None
     agreement = _measure_statistics(network, session, photographs.head(STATISTICS_PHOTOGRAPHS))
     if agreement < LEAST_AGREEMENT:
         raise ExportError(
             f"{model_file}: the checkpoint would give another name for {1 - agreement:.1%} of the photographs; nothing "
-            "was written"
+            "was written; give the FP32 file of the same export, or the data that it was trained on"
         )
     for line in changed_photographs_of_model(data, info, names=names):
         report(f"data     {line}")
@@ -87,11 +94,16 @@ def restore_checkpoint(
             provenance={**info.provenance, "restored_from_sha256": file_digest(model_file)},
             versions=info.versions,
             architecture=network.architecture,
-            trained_on=photographs.fingerprints(),
+            # Only if they are the photographs of the training; a model file records one digest of all.
+            trained_on=photographs.fingerprints() if _is_recorded(info, photographs) else (),
         ),
         output,
     )
     return output, agreement
+
+
+def _is_recorded(info: ModelInfo, photographs: Split) -> bool:
+    return info.provenance.get("train_sha256") == photographs.digest()
 
 
 def _architecture(name: str, layers: Layers, model_file: Path) -> Architecture:
@@ -165,15 +177,3 @@ def _measure_statistics(network: PhotoNetwork, session: Session, photographs: Sp
             norm.weight.copy_(factor * (variance + norm.eps).sqrt())
             norm.bias.add_(factor * mean)
     return same / len(photographs)
-
-
-@contextmanager
-def _misfit_as_error(model_file: Path) -> Iterator[None]:
-    """Say what is wrong if the layers of a file are others than expected."""
-    try:
-        yield
-    except (KeyError, RuntimeError, ValueError):
-        raise FlowerError(
-            f"{model_file}: its layers are not those of a ResNet-50 or of a network of --slim; a checkpoint can be "
-            "made only from these"
-        ) from None

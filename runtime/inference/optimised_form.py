@@ -3,12 +3,14 @@
 onnxruntime rewrites the graph of a model whenever it opens the file, which takes longer than all else that opening
 does. The result, in onnxruntime's own format, opens without that and is read from the disk only as far as it is used.
 
-The name of a form says what it was made from: the identity of the model file (device, inode, size, times of change),
-the version of onnxruntime and the processor. A file that is replaced or changed gets another identity, as in git's
-index. A digest of the whole file would have to be computed at every start.
+The name of a form says what it was made from: the identity of the model file (device, inode, size, times of change, as
+in git's index), a checksum of the file's end, the versions of onnxruntime and of this package, and the processor. The
+end holds the metadata with the digests of the training. A digest of the whole file would have to be computed at every
+start.
 """
 
 import os
+import stat
 import sys
 import time
 import zlib
@@ -18,15 +20,18 @@ from pathlib import Path
 
 import onnxruntime
 
+from runtime.distribution import __version__
 from runtime.files.atomic import atomic_file
+from runtime.inference.int8_overflow import int8_products_overflow
 
 CACHE_VARIABLE = "FLOWER_EDGE_CACHE"
 """Environment variable with the cache folder; empty for none."""
-SUFFIX = ".ort"
+PREFIX, SUFFIX = "flower-edge-form-", ".ort"
+END_BYTES = 64 * 1024
 LEAST_BYTES = 2 * 1024**2
 """Smaller model files open in milliseconds anyway."""
 MOST_FORMS = 8
-"""When another form is written, the oldest beyond this number are deleted."""
+"""When another form is written, the oldest beyond this number are deleted, whatever their size."""
 LEFTOVER_SECONDS = 3600
 """Age after which a temporary file belongs to a process that was killed."""
 PROCESSOR = Path("/proc/cpuinfo")
@@ -46,16 +51,20 @@ MAPPED = {
 def form_path(model: Path) -> Path | None:
     """Return where the optimised form of a model file is or would be; None if there is none for this file or user."""
     folder = cache_folder()
-    if folder is None or model.suffix == SUFFIX:
+    if folder is None or model.suffix.lower() == SUFFIX:
         return None
     try:
         found = model.stat()
-    except OSError:
+        if not stat.S_ISREG(found.st_mode) or found.st_size < LEAST_BYTES:
+            return None
+        with model.open("rb") as file:
+            file.seek(-min(END_BYTES, found.st_size), os.SEEK_END)
+            end = zlib.crc32(file.read())
+    except (OSError, ValueError):  # `check_model_file` says what is wrong
         return None
-    if found.st_size < LEAST_BYTES:
-        return None
-    identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    return folder / f"{'-'.join(f'{number:x}' for number in identity)}-{onnxruntime.__version__}-{_processor()}{SUFFIX}"
+    numbers = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, end)
+    identity = "-".join(f"{number:x}" for number in numbers)
+    return folder / f"{PREFIX}{identity}-{onnxruntime.__version__}-{__version__}-{_processor()}{SUFFIX}"
 
 
 def cache_folder() -> Path | None:
@@ -95,6 +104,10 @@ def kept_form(form: Path, options: onnxruntime.SessionOptions) -> Iterator[None]
     Raises:
         OSError: the folder cannot be made or written.
     """
+    # With sudo and the home of the user, root would make folders that the user cannot write.
+    existing = next(folder for folder in form.parents if folder.exists())
+    if not _is_own(existing):
+        raise PermissionError(f"{existing}: belongs to another user")
     # Private from the start: who can write a form decides what the network answers.
     form.parent.parent.mkdir(parents=True, exist_ok=True)
     form.parent.mkdir(mode=0o700, exist_ok=True)
@@ -108,32 +121,38 @@ def kept_form(form: Path, options: onnxruntime.SessionOptions) -> Iterator[None]
     _delete_old(form)
 
 
+def _is_own(path: Path) -> bool:
+    # Windows has no numbers of users. There, the user's folder is private by its access list.
+    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+
+
 def _is_private(path: Path) -> bool:
-    if not hasattr(os, "getuid"):  # Windows: the user's folder is private by its access list
-        return True
-    found = path.stat()
-    return found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return _is_own(path) and (not hasattr(os, "getuid") or not path.stat().st_mode & 0o022)
 
 
 def _processor() -> str:
     """Return a short name of the kind of processor: forms of one kind can be wrong or slow on another."""
-    description = sys.platform
-    with suppress(OSError), PROCESSOR.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            key, _, value = line.partition(":")
-            if not value:
-                break  # the end of the first processor
-            if key.strip() in PROCESSOR_KEYS:
-                description += value
-    return f"{zlib.crc32(description.encode()):08x}"
+    machine = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
+    description = [sys.platform, machine]
+    try:
+        with PROCESSOR.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                key, _, value = line.partition(":")
+                if not value:
+                    break  # the end of the first processor
+                if key.strip() in PROCESSOR_KEYS:
+                    description.append(value)
+    except OSError:  # not Linux
+        description += [os.environ.get("PROCESSOR_IDENTIFIER", ""), str(int8_products_overflow())]
+    return f"{zlib.crc32(' '.join(description).encode()):08x}"
 
 
 def _delete_old(form: Path) -> None:
     """Delete the forms that are too many, and temporary files of killed processes."""
     with suppress(OSError):
-        forms = sorted(form.parent.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+        forms = sorted(form.parent.glob(f"{PREFIX}*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
         for old in forms[MOST_FORMS:]:
             old.unlink(missing_ok=True)
-        for leftover in form.parent.glob(f".*{SUFFIX}.*.tmp"):
+        for leftover in form.parent.glob(f".{PREFIX}*{SUFFIX}.*.tmp"):
             if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
                 leftover.unlink(missing_ok=True)

@@ -105,11 +105,11 @@ class Session:
     def _open(self, device: Device) -> onnxruntime.InferenceSession | str:
         """Return a session on ``device``, or the reason why the device does not start."""
         try:
-            preload_libraries(device)
             form = form_path(self.path) if device.name == CPU.name else None
             session = self._open_form(form) if form else None
             if session is None:
                 check_model_file(self.path)
+                preload_libraries(device)
                 session = self._open_and_keep(form) if form else self._open_file(self.path, device=device)
         except ModelError:
             raise
@@ -156,13 +156,17 @@ class Session:
     def _open_and_keep(self, form: Path) -> onnxruntime.InferenceSession:
         """Open the model file and keep its optimised form, if the disk allows it."""
         options = session_options(self.threads)
-        session = None
-        # For a file that it cannot open, onnxruntime raises a RuntimeError; the file is opened again below and fails.
-        with suppress(OSError, RuntimeError), kept_form(form, options):
-            session = self._open_file(self.path, options)
-            if form_path(self.path) != form:
-                raise FileNotFoundError("the model file was replaced meanwhile")  # so the form is not kept
-        return session or self._open_file(self.path)
+        try:
+            with kept_form(form, options):
+                session = self._open_file(self.path, options)
+                if form_path(self.path) != form:
+                    raise FileNotFoundError("the model file was replaced meanwhile")  # so the form is not kept
+            return session
+        except ModelError:
+            raise
+        # The form cannot be written, or the file cannot be opened. The second is found out again below.
+        except Exception:
+            return self._open_file(self.path)
 
     def _reopen(self) -> onnxruntime.InferenceSession:
         """Return a session of this process, which is opened once."""

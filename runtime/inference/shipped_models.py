@@ -18,6 +18,7 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     """Return the file of a model.
 
     Args:
-        model: a name in `SHIPPED_MODELS`, or the path of a file. A file that is called like a model is ``./slim``.
+        model: a name in `SHIPPED_MODELS`, or the path of a file. A file that is called like a model is ``./slim``, or a
+            `pathlib.Path`.
     """
-    return SHIPPED_MODELS.get(os.fspath(model)) or Path(model)
+    return SHIPPED_MODELS[model] if isinstance(model, str) and model in SHIPPED_MODELS else Path(model)

@@ -16,8 +16,8 @@ from runtime.errors import ModelError
 from runtime.photos.open_photo import Photo, opened_photo
 
 KEPT_RESOLUTION = 1.2
-"""Resolution that a reduced photo has at least, as a multiple of the network's. A reduced photo is decoded and resampled
-in about half of the time. What this changes in the answers is in ``benchmarks/report/runtime.md``, part ``large``."""
+"""Resolution that a reduced photo has at least, as a multiple of the network's. What reducing a photo saves, and what
+it changes in the answers, is in ``benchmarks/report/runtime.md``, part ``large``."""
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -53,8 +53,8 @@ class Preprocessing:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        # A JPEG is decoded at a half, a quarter or an eighth if that keeps the resolution that is needed, and a very large
-        # picture of another format is reduced in the same way.
+        # A JPEG is decoded at a half, a quarter or an eighth if that keeps the resolution that is needed, and a very
+        # large picture of another format is reduced in the same way.
         min_side = math.ceil(KEPT_RESOLUTION * self.size / self.crop_pct)
         with opened_photo(photo, min_side=min_side) as image:
             pixels = self.crop(image)

@@ -69,10 +69,17 @@ def measure_inference(
     for size in BATCHES:
         batch = np.resize(decoded, (size, *decoded.shape[1:]))  # repeats the photographs if there are fewer
         _time_batch(rows, sessions, batch, rounds)
-    outputs = run_split({str(index): session for index, session in sessions.items()}, split, preprocessing)
-    reference = outputs["0"].logits
-    for name, output in outputs.items():
-        rows[int(name)]["accuracy"] = accuracy.figures(output.logits, split, None if name == "0" else reference)
+    reference: np.ndarray | None = None
+    for index, session in sessions.items():
+        try:
+            logits = run_split({"": session}, split, preprocessing)[""].logits
+        except ModelError as error:
+            if index == 0:
+                raise
+            rows[index]["failed"] = str(error)
+            continue
+        rows[index]["accuracy"] = accuracy.figures(logits, split, reference)
+        reference = logits if reference is None else reference
     return rows
 
 

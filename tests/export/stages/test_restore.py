@@ -34,7 +34,7 @@ def test_restored_checkpoint_answers_as_its_file(
     assert "gives the same first name" in capsys.readouterr().out
     session, restored = Session(path, device="cpu"), load_checkpoint(tmp_path / "best.pt")
     assert (restored.classes, restored.preprocessing) == (session.info.classes, session.info.preprocessing)
-    assert set(read_split(dataset, "train").fingerprints()) == set(restored.trained_on)
+    assert set(restored.trained_on) == set(read_split(dataset, "train").fingerprints())
     pixels = next(photo_batches(read_split(dataset, "test").paths, restored.preprocessing, 12))
     with torch.inference_mode():
         own = restored.network()(torch.from_numpy(pixels)).numpy()

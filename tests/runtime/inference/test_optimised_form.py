@@ -3,14 +3,17 @@
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from runtime.inference import optimised_form
-from runtime.inference.optimised_form import CACHE_VARIABLE, MOST_FORMS, cache_folder, form_path
+from runtime.inference.optimised_form import CACHE_VARIABLE, MOST_FORMS, PREFIX, cache_folder, form_path
 from runtime.inference.session import Session
+from runtime.inference.shipped_models import SMALL_MODEL
 from tests.samples.tiny_model import save_tiny_model
 
 
@@ -34,7 +37,7 @@ def answers(model: Path) -> np.ndarray:
 
 
 def forms(cache: Path) -> list[Path]:
-    return sorted(cache.glob("*.ort"))
+    return sorted(cache.glob(f"{PREFIX}*.ort"))
 
 
 def test_second_opening_uses_the_form_and_answers_the_same(
@@ -84,18 +87,61 @@ def test_what_others_can_write_is_not_used(model: Path, cache: Path) -> None:
     assert form.read_bytes() == b"no model"  # nothing is written to such a folder
 
 
-def test_models_open_without_a_cache(model: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_open_without_a_cache(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = answers(model)
     for folder in ("", str(model), str(model / "below a file")):
         monkeypatch.setenv(CACHE_VARIABLE, folder)
         assert np.array_equal(answers(model), before)
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "full"))
 
-    def fail(path: Path) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("runtime.files.atomic.flush_folder", fail)
-    assert np.array_equal(answers(model), before)
+WITH_A_FULL_DISK = """
+import resource, sys
+from runtime.inference import optimised_form
+from runtime.inference.session import Session
+from runtime.inference.shipped_models import SMALL_MODEL
+optimised_form.LEAST_BYTES = 0
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))  # no file may become larger than 64 bytes
+print(Session(sys.argv[1], device="cpu").device)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+def test_full_disk_keeps_nothing_and_the_model_opens(model: Path, cache: Path) -> None:
+    command = [sys.executable, "-c", WITH_A_FULL_DISK, str(model)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "cpu\n"
+    assert not list(cache.iterdir())
+
+
+def test_each_kind_of_processor_has_its_own_form(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    description = tmp_path / "cpuinfo"
+    monkeypatch.setattr(optimised_form, "PROCESSOR", description)
+    paths = set()
+    for flags in ("avx2", "avx2 avx512_vnni"):
+        for megahertz in ("800", "3000"):
+            description.write_text(f"processor : 0\nflags : {flags}\ncpu MHz : {megahertz}\n\nprocessor : 1\n")
+            paths.add(form_path(model))
+    description.unlink()
+    paths.add(form_path(model))
+    assert len(paths) == 3
+
+
+def test_child_of_a_fork_opens_the_form(model: Path, cache: Path) -> None:
+    before, session = answers(model), Session(model, device="cpu")
+    size = session.info.preprocessing.size
+    photo = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=lambda: queue.put(session.logits(photo)))
+    child.start()
+    assert np.array_equal(queue.get(timeout=60), before)
+    child.join()
+
+
+def test_small_model_inside_answers_the_same_from_its_form(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimised_form, "LEAST_BYTES", 2**21)
+    first, again = answers(SMALL_MODEL), answers(SMALL_MODEL)
+    assert len(forms(cache)) == 1
+    assert np.array_equal(first, again)
 
 
 def test_default_folder_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,13 +158,16 @@ def test_default_folder_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch) -
 
 def test_old_forms_and_leftovers_are_deleted(model: Path, cache: Path, tmp_path: Path) -> None:
     cache.mkdir(mode=0o700)
-    leftover = cache / ".x.ort.123.tmp"
-    leftover.touch()
-    os.utime(leftover, (0, 0))
+    leftover = cache / f".{PREFIX}x.ort.123.tmp"
+    of_others = [cache / "mine.ort", cache / ".mine.ort.123.tmp"]
+    for path in (leftover, *of_others):
+        path.touch()
+        os.utime(path, (0, 0))
     for number in range(MOST_FORMS + 2):
         answers(Path(shutil.copy(model, tmp_path / f"{number}.onnx")))
     assert len(forms(cache)) == MOST_FORMS
     assert not leftover.exists()
+    assert all(path.exists() for path in of_others)
 
 
 def test_processes_that_start_together_share_one_form(model: Path, cache: Path) -> None:
