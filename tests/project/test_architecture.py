@@ -25,7 +25,9 @@ ROOMS = {
         "errors", "confidence", "graph", "files", "targets", "verification", "quantization", "stages", "mobile", "web",
         "command_line",
     ),
-    "benchmarks": ("workers", "core", "environments", "baselines", "fuzzing", "measurements", "suites", "command_line"),
+    "benchmarks": (
+        "engines", "workers", "core", "environments", "baselines", "fuzzing", "measurements", "suites", "command_line",
+    ),
 }  # fmt: skip
 """Package → its rooms, from the lowest to the highest. A room imports itself and the rooms before it."""
 RUNTIME_LIBRARIES = {"numpy", "PIL", "onnxruntime", "argcomplete", "pillow_heif"}
