@@ -27,7 +27,7 @@ from finetune.network.checkpoint import load_checkpoint
 from runtime.command_line.arguments import add_data_argument, add_threads_argument, positive_int
 from runtime.errors import FlowerError
 from runtime.inference.session import Session
-from runtime.inference.shipped_models import DEFAULT_MODEL
+from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
 
 EXAMPLES = """\
 examples:
