@@ -10,12 +10,12 @@ from benchmarks.measurements.emulated.instructions import STEPS, count_instructi
 from finetune.data.dataset import read_split
 from runtime.command_line.arguments import add_data_argument
 from runtime.files.digest import file_digest
-from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
+from runtime.inference.shipped_models import SHIPPED_MODELS, model_path
 
 ARM = tuple(processor for processor in PROCESSORS if processor.architecture == "aarch64")
 EXAMPLES = """\
 examples:
-  {command} --data data            the model inside, on a Raspberry Pi 4 and 5
+  {command} --data data            the models inside, on a Raspberry Pi 4 and 5
   {command} --models flowers-resnet50-int8.onnx slim.onnx --processors cortex-a76
 
 Needs Debian 12 on x86-64 with a C compiler, and installs nothing. The first run downloads 200 MB into --cache.
@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--models",
         type=model_path,
         nargs="+",
-        default=[DEFAULT_MODEL],
+        default=list(SHIPPED_MODELS.values()),
         metavar="FILE",
-        help="(default: the model inside)",
+        help="(default: the models inside)",
     )
     add_emulation_arguments(parser, [processor.name for processor in ARM])
 

@@ -45,7 +45,9 @@ def test_later_run_is_not_part_of_an_answer() -> None:
 @pytest.mark.emulation
 def test_network_takes_fewer_instructions_with_dot_products(real_data: Path, tmp_path: Path) -> None:
     cache = fetch_or_skip(fetch_counter)
-    report = run_suite("instructions", ["--data", str(real_data), "--cache", str(cache), "--report", str(tmp_path)])
+    report = run_suite(
+        "instructions", ["--models", "full", "--data", str(real_data), "--cache", str(cache), "--report", str(tmp_path)]
+    )
     old, new = report.figures["rows"]
     assert old["steps"][STEPS[-1]] > 2 * new["steps"][STEPS[-1]]
     for row in (old, new):

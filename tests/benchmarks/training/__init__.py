@@ -1,0 +1,1 @@
+"""The suites about training and calibration."""
