@@ -32,9 +32,10 @@ from runtime.inference.session import Session
 
 STATISTICS_PHOTOGRAPHS = 512
 """Photographs for the statistics. Each has hundreds of positions in a map of features, so more change little."""
-LEAST_AGREEMENT = 0.98
-"""Share of these photographs to which the file and the checkpoint must give the same first name. INT8 activations are
-rounded and the checkpoint's are not, so a few near ties may differ."""
+LEAST_AGREEMENT = 0.9
+"""Share of these photographs to which the file and the checkpoint must give the same first name. The activations of an
+INT8 file are rounded and the checkpoint's are not, so near ties may differ. A network that was put together wrongly
+agrees by chance only."""
 SMALLEST_NORM = 1e-6
 
 
