@@ -190,7 +190,7 @@ RECIPES_SUMMARY = """\
 fast     about 7 minutes; 91.5 % validation accuracy. Trains layer4 and the head
 default  about 22 minutes; 95.3 % validation accuracy. Trains layer3, layer4 and the head
 best     about 66 minutes; 96.0 % validation accuracy. The mean of the weights of three default runs
-slim     for --slim: from a finished checkpoint to a smaller network
+slim     for --slim: from a finished checkpoint to a smaller network, about 25 minutes
 robust   as long as default. Some views are worse, as careless photographs are. Two runs made the model inside
 The times are for two CPU cores with fast bfloat16; without it, training takes a quarter longer.
 Each option below changes one value of the recipe. The values in brackets are those of the default recipe."""

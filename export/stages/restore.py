@@ -4,6 +4,7 @@ A model file has no BatchNorm: the export put it into the convolutions. Training
 statistics of the training photographs. The answers stay the same.
 """
 
+import os
 from collections.abc import Callable
 from itertools import count, takewhile
 from pathlib import Path
@@ -59,6 +60,7 @@ def restore_checkpoint(
         FlowerError: the file or the data set cannot be used, they have different classes, the network is no ResNet-50
             and no slim one, or the checkpoint cannot be written.
     """
+    _check_output(output)
     session = Session(model_file, device="cpu")
     info = session.info
     layers = float_weights(read_onnx(model_file), str(model_file))
@@ -101,6 +103,18 @@ def restore_checkpoint(
         output,
     )
     return output, agreement
+
+
+def _check_output(output: Path) -> None:
+    """Check that a file can be written, before the minutes that its content takes."""
+    if output.is_dir():
+        raise ExportError(f"{output}: is a folder; name a file, for example {output / 'best.pt'}")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{output}: cannot be written ({error.strerror})") from None
+    if not os.access(output.parent, os.W_OK):
+        raise ExportError(f"{output}: cannot be written; its folder is read-only")
 
 
 def _is_recorded(info: ModelInfo, photographs: Split) -> bool:

@@ -149,6 +149,11 @@ def train(
     settings = replace(settings, device=hardware.device.type, precision="bf16" if hardware.bfloat16 else "fp32")
     if resume:
         check_same_options(settings, output)
+    if slim is not None and weights is not None and not _may_be_checkpoint(Path(weights)):
+        raise FlowerError(
+            f"{weights}: --slim takes the checkpoint of a finished run (best.pt); {module_command('export')} restore "
+            "makes one from a model file"
+        )
     if weights is not None and not Path(weights).is_file():
         raise FlowerError(f"{weights}: no such weights file; without --weights, torchvision's are downloaded")
     ensure_dataset(data, download=download, report=report_once)
@@ -203,6 +208,10 @@ def train(
         result = replace(_result(run, soup, []), runs=runs)
     report_once(f"next     {module_command('export')} --checkpoint {result.checkpoint} --data {data} --quantize int8")
     return result
+
+
+def _may_be_checkpoint(path: Path) -> bool:
+    return path.is_file() and path.suffix not in (".onnx", ".ort")
 
 
 def _find_recipe(recipe: str | Recipe) -> Recipe:

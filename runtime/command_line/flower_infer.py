@@ -34,6 +34,7 @@ examples:
   curl -s https://…/photo.jpg | flower-infer -
   flower-infer --only garden.txt rose.jpg   only the names in a file, one a line
   flower-infer --strict holiday/            fewer names, and fewer wrong ones
+  flower-infer --model slim rose.jpg        the smaller and faster model inside
   flower-infer --model my-model.onnx rose.jpg
   flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
   flower-infer --info                       show the metadata of the model
@@ -69,7 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--device", choices=DEVICE_NAMES, default="auto", metavar="NAME",
         help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
     )  # fmt: skip
-    network.add_argument("--model", metavar="FILE", help="a model file, or slim: smaller and faster, see the README")
+    network.add_argument(
+        "--model", metavar="FILE", help="a model file, or a model inside: full (default), or slim, smaller and faster"
+    )
     add_threads_argument(network)
     other = parser.add_argument_group("other commands")
     other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive in a folder, until Ctrl-C")

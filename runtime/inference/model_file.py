@@ -20,6 +20,7 @@ from typing import Any
 
 from runtime.distribution import module_command
 from runtime.errors import ModelError, OutOfMemoryError, says_too_little_memory
+from runtime.inference.shipped_models import SHIPPED_MODELS
 from runtime.photos.preprocessing import Preprocessing
 
 INPUT, OUTPUT = "image", "logits"
@@ -206,7 +207,10 @@ def check_model_file(path: Path) -> None:
         if path.is_dir():
             raise ModelError(f"{path}: is a folder, not a model file")
         if not path.is_file():
-            raise ModelError(f"{path}: no such model file; make one with: {module_command('export')} --checkpoint FILE")
+            raise ModelError(
+                f"{path}: no such model file; the models inside are {' and '.join(SHIPPED_MODELS)}; make others with: "
+                f"{module_command('export')} --checkpoint FILE"
+            )
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ModelError(f"{path}: larger than {MAX_BYTES // 1024**2} MB; not a model of this toolkit")
