@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 COMMAND = Command(
-    description="Make a checkpoint from a finished model file, for more training or a smaller network. It takes a minute.",
+    description="Make a checkpoint from a finished model file, for more training or a smaller network (a minute).",
     examples=EXAMPLES,
     add_arguments=add_arguments,
     run=run,
