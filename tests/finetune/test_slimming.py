@@ -131,6 +131,10 @@ def test_checkpoint_that_cannot_be_made_slim_is_refused(
         assert message in capsys.readouterr().err
     assert main([*options, "--macs", "0.5"]) == 1
     assert "belong to --slim" in capsys.readouterr().err
+    (tmp_path / "model.onnx").touch()
+    for other in ("nowhere.pt", "model.onnx"):
+        assert main([*options, "--slim", str(tmp_path / other)]) == 1
+        assert "export restore makes one from a model file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

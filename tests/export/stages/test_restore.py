@@ -74,6 +74,8 @@ def test_file_of_another_network_and_other_classes_are_refused(
     exported: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = exported / "flowers-resnet50-fp32.onnx"
+    assert main(["restore", str(path), "--data", str(dataset), "--output", str(tmp_path)]) == 1
+    assert "is a folder; name a file" in capsys.readouterr().err
     output = ["--output", str(tmp_path / "best.pt")]
     other_data = draw_dataset(tmp_path / "other", classes=3, per_split=(1, 1, 1))
     assert main(["restore", str(path), "--data", str(other_data), *output]) == 1
