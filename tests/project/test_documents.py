@@ -129,6 +129,15 @@ def test_the_numbers_of_the_readme_are_the_reports() -> None:
     rows = [line for line in TEXTS["README.md"].splitlines() if line.startswith("| flowers-resnet50-")]
     assert len(rows) == 4
     assert set(rows) <= set(report)
+    report = (ROOT / "benchmarks" / "report" / "compare.md").read_text(encoding="utf-8").splitlines()
+    (section,) = re.findall(r"^## Two sizes\n(.*?)^## ", TEXTS["README.md"], re.M | re.S)
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    assert len(rows) > 5
+    assert set(rows) <= set(report)
+    counted = json.loads((ROOT / "benchmarks/report/instructions.json").read_text(encoding="utf-8"))["rows"]
+    for row in counted:
+        if row["processor"] == "cortex-a76":
+            assert f"{row['command'] / 1e6:,.0f} million" in section
 
 
 def test_the_numbers_of_training_are_the_reports() -> None:
