@@ -124,7 +124,8 @@ def corrupted_views(paths: Sequence[Path], preprocessing: Preprocessing, *, thre
             corruption.apply(image, np.random.default_rng([index, place]))
             for place, corruption in enumerate(CORRUPTIONS)
         ]
-        return np.stack([preprocessing.crop(each) for each in (image, *corrupted)])
+        # The clean view is what the runtime makes of the file, which it may decode at a reduced size.
+        return np.stack([preprocessing(paths[index]), *map(preprocessing.crop, corrupted)])
 
     remaining = iter(range(len(paths)))
     with ThreadPoolExecutor(threads) as pool:

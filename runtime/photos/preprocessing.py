@@ -17,7 +17,8 @@ from runtime.photos.open_photo import Photo, opened_photo
 
 KEPT_RESOLUTION = 1.2
 """Resolution that a reduced photo has at least, as a multiple of the network's. What reducing a photo saves, and what
-it changes in the answers, is in ``benchmarks/report/runtime.md``, part ``large``."""
+it changes in the answers, is in ``benchmarks/report/runtime.md``, part ``large``. The web page has the same number
+(``export/web/page/photo.js``)."""
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 

@@ -7,6 +7,10 @@ import { texts } from "./texts.js";
 const MAX_FILE_MEGABYTES = 128;
 const MAX_MEGAPIXELS = 120;
 const STRIP_PIXELS = 1024 ** 2;
+// Resolution that a reduced photo keeps, as a multiple of the network's: of a JPEG that of KEPT_RESOLUTION in
+// runtime/photos/preprocessing.py. Pillow reduces no photos of other formats; here that saves memory.
+const KEPT_RESOLUTION_OF_JPEG = 1.2;
+const KEPT_RESOLUTION = 2;
 
 /** A photo that cannot be read. The message is shown as it is. */
 export class PhotoError extends Error {}
@@ -20,7 +24,8 @@ export class PhotoError extends Error {}
 export async function readPhoto(file, preprocessing) {
   const bitmap = await decode(file);
   try {
-    return cropSquare(bitmap, preprocessing);
+    const kept = await isJpeg(file) ? KEPT_RESOLUTION_OF_JPEG : KEPT_RESOLUTION;
+    return cropSquare(bitmap, preprocessing, kept);
   } finally {
     bitmap.close();
   }
@@ -104,8 +109,13 @@ async function decode(file) {
   return bitmap;
 }
 
-function cropSquare(bitmap, { size, crop_pct: cropPct, interpolation }) {
-  const reduction = chooseReduction(bitmap, Math.ceil((2 * size) / cropPct));
+async function isJpeg(file) {
+  const start = new Uint8Array(await file.slice(0, 2).arrayBuffer());
+  return start[0] === 0xff && start[1] === 0xd8;
+}
+
+function cropSquare(bitmap, { size, crop_pct: cropPct, interpolation }, keptResolution) {
+  const reduction = chooseReduction(bitmap, Math.ceil((keptResolution * size) / cropPct));
   const width = Math.ceil(bitmap.width / reduction);
   const height = Math.ceil(bitmap.height / reduction);
   const side = Math.min(width, height) * cropPct;
