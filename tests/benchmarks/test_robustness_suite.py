@@ -38,10 +38,10 @@ def test_report_has_a_row_for_each_corruption(
 
 def test_corruptions_are_the_same_in_every_run(dataset: Path) -> None:
     paths = read_split(dataset, "test").paths[:3]
-    preprocessing = Preprocessing(size=32)
+    preprocessing = Preprocessing(size=96)  # so large that no photograph is decoded at a reduced size
     first, again = (list(corrupted_views(paths, preprocessing, threads=threads)) for threads in (1, 2))
     assert np.array_equal(first, again)
-    assert np.shape(first) == (3, 1 + len(CORRUPTIONS), 32, 32, 3)
+    assert np.shape(first) == (3, 1 + len(CORRUPTIONS), 96, 96, 3)
     for photograph, path in zip(first, paths, strict=True):
         assert np.array_equal(photograph[0], preprocessing(path))
         same = [np.array_equal(view, photograph[0]) for view in photograph[1:]]
