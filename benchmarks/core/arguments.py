@@ -6,6 +6,7 @@ from pathlib import Path
 
 from finetune.data.dataset import SPLITS
 from runtime.command_line.arguments import positive_int
+from runtime.inference.shipped_models import SHIPPED_MODELS, model_path
 
 DEFAULT_REPORT = Path("runs/report")
 """Where ``--report`` writes unless the user names a folder."""
@@ -19,6 +20,18 @@ def add_report_argument(parser: argparse._ActionsContainer) -> None:
         default=DEFAULT_REPORT,
         metavar="DIR",
         help="folder for the report (default: %(default)s)",
+    )
+
+
+def add_models_argument(parser: argparse._ActionsContainer) -> None:
+    """Add ``--models FILE …``: model files, or names of the models inside, by default all of these."""
+    parser.add_argument(
+        "--models",
+        type=model_path,
+        nargs="+",
+        default=list(SHIPPED_MODELS.values()),
+        metavar="FILE",
+        help=f"model files, or {', '.join(SHIPPED_MODELS)} (default: {' '.join(SHIPPED_MODELS)})",
     )
 
 

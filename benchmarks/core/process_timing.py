@@ -29,6 +29,11 @@ def infer_command(threads: int, *photos: Path, model: Path | None = None) -> lis
     return [*command, *(["--model", str(model)] if model else []), *map(str, photos)]
 
 
+def minimal_command(threads: int, model: Path) -> list[str]:
+    """Return the command of the minimal script, with which the start of ``flower-infer`` is compared."""
+    return [sys.executable, str(worker_path("minimal_start")), str(model.resolve()), str(threads)]
+
+
 def measure_commands(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, dict[str, np.ndarray]]:
     """Run each command ``rounds`` times, interleaved. One more run of each, before the others, is not counted.
 

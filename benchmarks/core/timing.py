@@ -58,7 +58,12 @@ def percentiles(seconds: np.ndarray) -> dict[str, float]:
     return {"p25_ms": p25, "p50_ms": p50, "p75_ms": p75, "p95_ms": p95, "p99_ms": p99}
 
 
+def quartiles(values: np.ndarray) -> dict[str, float]:
+    """Return median and quartiles."""
+    p25, p50, p75 = np.percentile(values, [25, 50, 75]).tolist()
+    return {"median": p50, "p25": p25, "p75": p75}
+
+
 def speedup(seconds: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
     """Return how many times as fast as ``reference``: median and quartiles of the ratios within each round."""
-    p25, p50, p75 = np.percentile(reference / seconds, [25, 50, 75]).tolist()
-    return {"median": p50, "p25": p25, "p75": p75}
+    return quartiles(reference / seconds)

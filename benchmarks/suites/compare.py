@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +11,18 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.core import plots
-from benchmarks.core.arguments import add_limit_argument, add_rounds_argument, add_split_argument, evenly_spaced
+from benchmarks.core.arguments import (
+    add_limit_argument,
+    add_models_argument,
+    add_rounds_argument,
+    add_split_argument,
+    evenly_spaced,
+)
 from benchmarks.core.harness import Figures, Run, Suite, warn
-from benchmarks.core.process_timing import infer_command, measure_commands, run_worker
+from benchmarks.core.process_timing import infer_command, measure_commands, minimal_command, run_worker
 from benchmarks.core.timing import rotating_rounds, speedup
 from benchmarks.measurements import accuracy
 from benchmarks.measurements.confidence import name_shares
-from benchmarks.workers import worker_path
 from export.confidence.cuts import named
 from export.confidence.temperature import expected_calibration_error
 from export.stages.evidence import changed_photographs_of_model
@@ -30,7 +34,7 @@ from runtime.command_line.arguments import add_data_argument, add_threads_argume
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
 from runtime.inference.session import Outputs, Session
-from runtime.inference.shipped_models import SHIPPED_MODELS, model_path
+from runtime.inference.shipped_models import SHIPPED_MODELS
 
 EXAMPLES = """\
 examples:
@@ -49,14 +53,7 @@ QUANTITIES = {"network": "the network alone", "answer": "a photo to its answer",
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this suite."""
-    parser.add_argument(
-        "--models",
-        type=model_path,
-        nargs="+",
-        default=list(SHIPPED_MODELS.values()),
-        metavar="FILE",
-        help=f"model files, or {', '.join(SHIPPED_MODELS)} (default: {' '.join(SHIPPED_MODELS)})",
-    )
+    add_models_argument(parser)
     add_data_argument(parser)
     add_split_argument(parser)
     add_limit_argument(parser)
@@ -79,24 +76,25 @@ def measure(run: Run) -> Figures:
             raise FlowerError(f"{model}: its classes differ from those of the data set; give the data it is for")
         warn(changed_photographs_of_model(options.data, session.info, names=(options.split,)))
     times = _measure_times(dict(zip(names, options.models, strict=True)), split, options)
-    first: Outputs | None = None
+    # One after another, because the models may take photos of different sizes.
+    every = [
+        run_split({name: session}, split, session.info.preprocessing)[name]
+        for name, session in zip(names, sessions, strict=True)
+    ]
     rows: list[Figures] = []
-    for name, model, session in zip(names, options.models, sessions, strict=True):
-        outputs = run_split({name: session}, split, session.info.preprocessing)[name]
-        if first is None:
-            first = outputs
+    for name, model, session, outputs in zip(names, options.models, sessions, every, strict=True):
         rows.append(
             {
                 "name": name,
                 "bytes": model.stat().st_size,
                 "sha256": file_digest(model),
                 "size": session.info.preprocessing.size,
-                "accuracy": accuracy.figures(outputs.logits, split, first.logits if rows else None),
+                "accuracy": accuracy.figures(outputs.logits, split, every[0].logits if rows else None),
                 "calibration_error": expected_calibration_error(
                     AnswerRule(session.info).probabilities(outputs.logits), split.labels
                 ),
                 **name_shares(session, outputs, split.labels),
-                "same_verdict": _same_verdict(sessions[0], first, session, outputs),
+                "same_verdict": _same_verdict(sessions[0], every[0], session, outputs),
                 **_time_figures(times[name], times[names[0]]),
             }
         )
@@ -127,9 +125,7 @@ def _measure_times(models: dict[str, Path], split: Split, options: argparse.Name
     commands: dict[str, list[str]] = {}
     for name, model in models.items():
         commands[name] = infer_command(options.threads, paths[0], model=model.resolve())
-        commands[f"{name}, minimal"] = [
-            sys.executable, str(worker_path("minimal_start")), str(model), str(options.threads)
-        ]  # fmt: skip
+        commands[f"{name}, minimal"] = minimal_command(options.threads, model)
     started = measure_commands(commands, options.rounds)
     return {
         name: {

@@ -15,7 +15,7 @@ from benchmarks.core.arguments import add_rounds_argument
 from benchmarks.core.harness import Figures, Run, Suite
 from benchmarks.core.intervals import wilson
 from benchmarks.core.machine import describe_machine
-from benchmarks.core.timing import rotating_rounds, speedup
+from benchmarks.core.timing import quartiles, rotating_rounds, speedup
 from benchmarks.engines.model_file_engines import ONNXRUNTIME
 from benchmarks.measurements.engines.contestants import RUNS, Absent, Contestant, of_checkpoint, of_model_files
 from benchmarks.measurements.engines.int8_peak import SECONDS, PeakProgram, compile_program
@@ -169,12 +169,7 @@ def _times(
 
 
 def _time_figures(milliseconds: np.ndarray, reference: np.ndarray) -> Figures:
-    return {"ms": _quartiles(milliseconds), "ratio": speedup(milliseconds, reference)}
-
-
-def _quartiles(values: np.ndarray) -> dict[str, float]:
-    p25, p50, p75 = np.percentile(values, [25, 50, 75]).tolist()
-    return {"median": p50, "p25": p25, "p75": p75}
+    return {"ms": quartiles(milliseconds), "ratio": speedup(milliseconds, reference)}
 
 
 def _peak_program(folder: Path) -> tuple[PeakProgram | None, str]:
@@ -192,8 +187,8 @@ def _peak_figures(peak: PeakProgram | None, reason: str, peaks: dict[int, np.nda
         "instruction": peak.instruction.words,
         "seconds": SECONDS,
         "macs_per_second": {
-            "one_thread": _quartiles(peaks[1]),
-            "all_threads": _quartiles(peaks[threads]),
+            "one_thread": quartiles(peaks[1]),
+            "all_threads": quartiles(peaks[threads]),
         },
     }
 
@@ -201,7 +196,7 @@ def _peak_figures(peak: PeakProgram | None, reason: str, peaks: dict[int, np.nda
 def _share_of_peak(model: Path, milliseconds: np.ndarray, peaks: dict[int, np.ndarray]) -> Figures:
     """Return the work of a model file, and its speed as a share of the peak of the same round."""
     macs = count_model_macs(model)
-    shares = {threads: _quartiles(1000 * macs / milliseconds / values) for threads, values in peaks.items()}
+    shares = {threads: quartiles(1000 * macs / milliseconds / values) for threads, values in peaks.items()}
     return {"macs": macs, "share_of_peak": shares[max(shares)] if shares else None}
 
 

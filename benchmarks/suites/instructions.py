@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks.core.arguments import add_emulation_arguments, add_split_argument
+from benchmarks.core.arguments import add_emulation_arguments, add_models_argument, add_split_argument
 from benchmarks.core.harness import Figures, Run, Suite
 from benchmarks.environments.emulators import PROCESSORS
 from benchmarks.environments.instruction_counter import fetch_counter
@@ -10,7 +10,6 @@ from benchmarks.measurements.emulated.instructions import STEPS, count_instructi
 from finetune.data.dataset import read_split
 from runtime.command_line.arguments import add_data_argument
 from runtime.files.digest import file_digest
-from runtime.inference.shipped_models import SHIPPED_MODELS, model_path
 
 ARM = tuple(processor for processor in PROCESSORS if processor.architecture == "aarch64")
 EXAMPLES = """\
@@ -26,14 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this suite."""
     add_data_argument(parser)
     add_split_argument(parser)
-    parser.add_argument(
-        "--models",
-        type=model_path,
-        nargs="+",
-        default=list(SHIPPED_MODELS.values()),
-        metavar="FILE",
-        help="(default: the models inside)",
-    )
+    add_models_argument(parser)
     add_emulation_arguments(parser, [processor.name for processor in ARM])
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 import runtime
 from benchmarks.core.arguments import add_limit_argument, add_rounds_argument
 from benchmarks.core.harness import Figures, Part, Run, Suite
-from benchmarks.core.process_timing import infer_command, measure_commands
+from benchmarks.core.process_timing import infer_command, measure_commands, minimal_command
 from benchmarks.core.timing import percentiles
 from benchmarks.fuzzing.driver import MEMORY_LIMIT, fuzz
 from benchmarks.fuzzing.largest_photos import LARGEST_PHOTOS
@@ -32,7 +32,6 @@ from benchmarks.measurements.large_photos.reduced_scale import (
     measure_enlarged_photos,
 )
 from benchmarks.measurements.model_loading import measure_model_loading
-from benchmarks.workers import worker_path
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from runtime.command_line.arguments import add_data_argument, add_threads_argument, positive_int
@@ -75,9 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure_cold_start(options: argparse.Namespace) -> Figures:
     """Time whole processes, and the opening of the model in several forms."""
     photo = _read_test(options).paths[0]
-    script = [sys.executable, str(worker_path("minimal_start")), str(DEFAULT_MODEL), str(options.threads)]
     commands = {
-        MINIMAL_SCRIPT: script,
+        MINIMAL_SCRIPT: minimal_command(options.threads, DEFAULT_MODEL),
         "flower-infer photo.jpg": infer_command(options.threads, photo),
         "flower-infer --version": [sys.executable, "-m", runtime.__name__, "--version"],
     }
