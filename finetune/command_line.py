@@ -73,6 +73,13 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
         help=f"with --slim: work for a photo, as a share of the full network's (default: {Budget().macs})",
     )
     group.add_argument(
+        "--kept-weights",
+        type=float,
+        metavar="N",
+        help="with --slim: weights, as a share of the full network's, for the size of the model file "
+        f"(default: {Budget().weights:g})",
+    )
+    group.add_argument(
         "--drop-blocks",
         type=whole_number,
         metavar="N",
@@ -180,10 +187,11 @@ def _with_slim(start: "Settings", options: argparse.Namespace) -> "Settings":
         start = replace(start, weights=options.slim, slim=start.slim or Budget())
         if not options.resume:
             start = replace(start, recipe=RECIPES["slim"], preprocessing=replace(start.preprocessing, size=SLIM_SIZE))
+    budget = {"macs": options.macs, "weights": options.kept_weights, "drop_blocks": options.drop_blocks}
     if start.slim is not None:
-        start = replace(start, slim=_replace_given(start.slim, macs=options.macs, drop_blocks=options.drop_blocks))
-    elif options.macs is not None or options.drop_blocks is not None:
-        raise FlowerError("--macs and --drop-blocks belong to --slim CHECKPOINT")
+        start = replace(start, slim=_replace_given(start.slim, **budget))
+    elif any(value is not None for value in budget.values()):
+        raise FlowerError("--macs, --kept-weights and --drop-blocks belong to --slim CHECKPOINT")
     return start
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from finetune.network.architecture import Architecture, BlockWidths, blocks_of
 from finetune.network.photo_network import PhotoNetwork
-from finetune.slimming.budget import LAYER3, Budget, count_macs
+from finetune.slimming.budget import LAYER3, Budget, count_macs, count_weights
 from finetune.slimming.importance import BlockImportance
 from runtime.errors import FlowerError
 
@@ -33,8 +33,9 @@ def choose_channels(
 ) -> list[list[KeptBlock]]:
     """Choose the blocks and channels that stay, so that the network is within the budget.
 
-    Groups of `STEP` channels are removed one after the other. Each time it is the group that matters least for the work
-    that it saves. This is a greedy search: another set of the same size may be better.
+    Groups of `STEP` channels are removed one after the other. Each time it is the group that matters least for what it
+    saves: the sum of its shares of the work and of the weights that are still too many. This is a greedy search:
+    another set of the same size may be better.
 
     Args:
         importance: of all blocks.
@@ -57,19 +58,23 @@ def choose_channels(
     by_importance = sorted(kept[LAYER3][1:], key=lambda block: importance[LAYER3][block.index].whole)
     for block in by_importance[: budget.drop_blocks]:
         kept[LAYER3].remove(block)
-    while (macs := count_macs(widths_of(kept), size)) > budget.macs * full_macs:
+    limits = budget.macs * full_macs, budget.weights * count_weights(widths_of(importance))
+    while any(excess := [max(0.0, cost - limit) for cost, limit in zip(_costs(kept, size), limits, strict=True)]):
         candidates = [*_removable_groups(kept, importance, first_stage)]
         if not candidates:
+            macs, weights = _costs(kept, size)
             raise FlowerError(
-                f"the smallest network has {macs / full_macs:.2f} of the full network's work; give a larger --macs, "
-                "or a smaller --test-size"
+                f"the smallest network has {macs / full_macs:.2f} of the full network's work and "
+                f"{weights / count_weights(widths_of(importance)):.2f} of its weights; give larger --macs and "
+                "--kept-weights, or a smaller --test-size"
             )
-        prices = []
+        costs, prices = _costs(kept, size), []
         for block, layer, channels, matters in candidates:
-            before = getattr(block, layer)
+            all_channels = getattr(block, layer)
             setattr(block, layer, channels)
-            prices.append(matters / (macs - count_macs(widths_of(kept), size)))
-            setattr(block, layer, before)
+            saved = [before - after for before, after in zip(costs, _costs(kept, size), strict=True)]
+            prices.append(matters / sum(part / most for part, most in zip(saved, excess, strict=True) if most))
+            setattr(block, layer, all_channels)
         block, layer, channels, _ = candidates[int(np.argmin(prices))]
         setattr(block, layer, channels)
     return kept
@@ -94,6 +99,11 @@ def prune(network: PhotoNetwork, kept: Sequence[Sequence[KeptBlock]]) -> PhotoNe
 def widths_of(stages: Sequence[Sequence[BlockImportance | KeptBlock]]) -> tuple[tuple[BlockWidths, ...], ...]:
     """Return the widths of all blocks, see `Architecture.widths`."""
     return tuple(tuple((len(block.first), len(block.second)) for block in stage) for stage in stages)
+
+
+def _costs(kept: Sequence[Sequence[KeptBlock]], size: int) -> tuple[int, int]:
+    """Return the multiply-accumulates for one photo, and the weights."""
+    return count_macs(widths_of(kept), size), count_weights(widths_of(kept))
 
 
 def _removable_groups(

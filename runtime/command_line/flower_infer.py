@@ -239,8 +239,8 @@ def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from runtime.photos.formats import load_all_decoders
-    from runtime.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
-    from runtime.watching.watch import watch
+    from runtime.services.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
+    from runtime.services.watching.watch import watch
 
     folder = Path(options.watch)
     if not folder.is_dir():

@@ -18,7 +18,7 @@ ALLOWED = {
 """Package → the packages that it may import."""
 ROOMS = {
     "runtime": ("errors", "lazy_import", "distribution", "files", "photos", "inference", "answer", "classifier",
-                "watching", "command_line"),
+                "services", "command_line"),
     "finetune": ("accuracy", "torchvision_import", "data", "network", "recipe", "slimming", "run", "batches",
                  "training", "command_line"),
     "export": (

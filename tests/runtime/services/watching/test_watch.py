@@ -17,12 +17,12 @@ import pytest
 from PIL import Image
 
 from runtime import Answer, FlowerClassifier, ModelError, OutOfMemoryError, UnreadableError
-from runtime.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
-from runtime.watching.watch import watch
+from runtime.services.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
+from runtime.services.watching.watch import watch
 from tests.runtime.child_process import enable_keyboard_interrupt
 from tests.samples.tiny_model import save_tiny_model
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def scan_actions(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         if callable(action):
             action()
 
-    monkeypatch.setattr("runtime.watching.watch.time.sleep", sleep)
-    monkeypatch.setattr("runtime.watching.watch.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("runtime.services.watching.watch.time.sleep", sleep)
+    monkeypatch.setattr("runtime.services.watching.watch.time.monotonic", lambda: now[0])
     return actions
 
 

@@ -14,8 +14,8 @@ from runtime.errors import FlowerError, PhotoError, TruncatedPhotoError
 from runtime.photos.left_out import left_out_message
 from runtime.photos.listing import photos_below
 from runtime.photos.reading import unreadable
-from runtime.watching.answer_log import AnswerLog, FileVersion
-from runtime.watching.notices import Notices
+from runtime.services.watching.answer_log import AnswerLog, FileVersion
+from runtime.services.watching.notices import Notices
 
 POLL_INTERVAL_S = 1.0
 """Seconds between two scans of the folder."""

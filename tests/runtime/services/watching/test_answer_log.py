@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime import FlowerError
-from runtime.watching.answer_log import AnswerLog, FileVersion, open_answer_log
+from runtime.services.watching.answer_log import AnswerLog, FileVersion, open_answer_log
 
 VERSION = FileVersion(1, 2)
 LINE = b'{"photo": "a.png", "size": 1, "modified_ns": 2}\n'

@@ -1,0 +1,4 @@
+"""Services: what runs until it is stopped, and where its answers go.
+
+Each folder has one subject. Their libraries are extras, imported where they are first used.
+"""

@@ -1,0 +1,63 @@
+"""One answer on its way to the receivers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from runtime.errors import FlowerError
+
+
+@dataclass(frozen=True)
+class AnswerEvent:
+    """An answer that a service delivers."""
+
+    answer: Mapping[str, Any]
+    """JSON values: those of ``flower-infer --json``, and ``id`` (unique text), ``time`` (when it was answered, ISO 8601
+    with the zone) and ``source`` (``watch``, ``camera`` or ``serve``)."""
+    picture: bytes | None = None
+    """A JPEG to look at, at most `PICTURE_SIDE` pixels; None if there is none."""
+
+    @property
+    def id(self) -> str:
+        """The same for each attempt to deliver this event."""
+        return str(self.answer["id"])
+
+    @property
+    def label(self) -> str | None:
+        """The English name of the species, which is the same in every language; None unless the verdict is a name."""
+        return str(self.answer["predictions"][0]["label"]) if self.answer["verdict"] == "name" else None
+
+    def to_json(self) -> str:
+        """Return the answer as one line of JSON."""
+        return json.dumps(self.answer)
+
+
+PICTURE_SIDE = 640
+"""Longest side of the picture of an event, pixels."""
+
+
+class DeliveryError(FlowerError):
+    """A receiver did not take an event."""
+
+    def __init__(self, message: str, *, passing: bool) -> None:
+        super().__init__(message)
+        self.passing = passing
+        """Whether the same event may be taken later. If not, it is dropped."""
+
+
+class Receiver(Protocol):
+    """Takes events, one after the other, from one thread."""
+
+    name: str
+    """For messages and for the outbox, for example ``mqtt://garden.local:1883``. It has no password."""
+
+    def deliver(self, event: AnswerEvent) -> None:
+        """Hand over an event, and return when it has been taken.
+
+        Raises:
+            DeliveryError: it was not taken.
+        """
+
+    def close(self) -> None:
+        """End connections. After an orderly end, not after a failure."""
