@@ -9,7 +9,7 @@ from PIL import Image
 from runtime.answer import Answer, AnswerRule, check_top
 from runtime.errors import FlowerError, ModelError, OutOfMemoryError, PhotoError
 from runtime.inference.model_file import Cuts, ModelInfo
-from runtime.inference.session import Session
+from runtime.inference.session import Outputs, Session
 from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
 from runtime.photos.open_photo import Photo
 from runtime.photos.prefetch import PrefetchDecoder
@@ -104,8 +104,25 @@ class FlowerClassifier:
             PhotoError: the photo cannot be read.
             FlowerError: ``top`` is no whole number from 1 up.
         """
+        return self.answer(self.outputs(photo), top)
+
+    def outputs(self, photo: Photo) -> Outputs:
+        """Return the outputs of the network for one photo, a batch of 1, from which `answer` makes an answer.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        return self._session.run(self.info.preprocessing(photo)[np.newaxis])
+
+    def answer(self, outputs: Outputs, top: int = 5) -> Answer:
+        """Return the answer for the outputs of one photo, or for the mean of the outputs of several pictures of it.
+
+        Args:
+            outputs: a batch of 1.
+            top: classes in the answer.
+        """
         check_top(top)
-        return self._answers(self.info.preprocessing(photo)[np.newaxis], top)[0]
+        return self._rule.answers(outputs, top)[0]
 
     def predict_many(
         self, photos: Iterable[Photo | FlowerError], top: int = 5

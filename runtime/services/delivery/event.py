@@ -1,9 +1,11 @@
 """One answer on its way to the receivers."""
 
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol
 
 from runtime.errors import FlowerError
 
@@ -35,6 +37,20 @@ class AnswerEvent:
 
 PICTURE_SIDE = 640
 """Longest side of the picture of an event, pixels."""
+
+Source = Literal["watch", "camera", "serve"]
+
+
+def new_event(answer: Mapping[str, Any], source: Source, picture: bytes | None = None) -> AnswerEvent:
+    """Return the event of an answer that was just made.
+
+    Args:
+        answer: JSON values, as `runtime.answer.answer_to_dict` gives them.
+        source: the service.
+        picture: see `AnswerEvent.picture`.
+    """
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    return AnswerEvent({"id": uuid.uuid4().hex, "time": now, "source": source, **answer}, picture)
 
 
 class DeliveryError(FlowerError):
