@@ -22,10 +22,10 @@ class Budget:
 
     macs: float = 0.36
     """Work for one photo, as a share of the full network's at its own size of photos."""
-    weights: float = 1.0
-    """Weights of the convolutions, as a share of the full network's. They determine the size of the model file."""
     drop_blocks: int = 0
     """Blocks that ``layer3`` loses, those that change the loss least."""
+    weights: float = 1.0
+    """Weights of the convolutions, as a share of the full network's. They determine the size of the model file."""
 
     def __post_init__(self) -> None:
         if not 0 < self.macs < 1:

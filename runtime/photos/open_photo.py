@@ -33,7 +33,9 @@ from runtime.photos.jpeg_end import decode_without_end
 from runtime.photos.limits import check_file, check_size, decompression_bomb_error
 from runtime.photos.pixel_meaning import correct_colours
 from runtime.photos.reading import not_enough_memory, read_photo
-from runtime.photos.rgb import decoding_error, image_from_array, upright_rgb
+from runtime.photos.rgb import decoding_error, exif_block, image_from_array, upright_rgb
+from runtime.photos.structure.capture_details import CaptureDetails, read_capture_details
+from runtime.photos.structure.exif_block import exif_of_jpeg
 from runtime.photos.structure.file_end import ends_early
 from runtime.photos.structure.heif_brands import is_heic
 from runtime.photos.structure.hidden_damage import hidden_damage
@@ -90,6 +92,25 @@ def opened_photo(photo: Photo, *, min_side: int | None = None) -> Iterator[Image
                 yield _decode_file(*read_photo(photo), min_side, None if is_large else stack)
     except MemoryError:
         raise not_enough_memory(str(photo) if isinstance(photo, str | os.PathLike) else "the photo") from None
+
+
+def capture_details(photo: Photo) -> CaptureDetails:
+    """Return when and where a photo was taken, as the file says. An array has no such details, and TIFF is not read.
+
+    Raises:
+        PhotoError: the photo cannot be read, or is no photo.
+    """
+    if isinstance(photo, np.ndarray):
+        return CaptureDetails()
+    if isinstance(photo, Image.Image):
+        return read_capture_details(exif_block(photo))
+    content, name = read_photo(photo)
+    if content.startswith(JPEG_START):
+        return read_capture_details(exif_of_jpeg(content))
+    if has_too_many_parts(content):
+        raise PhotoError(f"{name}: has more parts than any picture; save it again")
+    with _identify(content, name) as image:
+        return read_capture_details(exif_block(image))
 
 
 def _upright_image(image: Image.Image, min_side: int | None) -> Image.Image:

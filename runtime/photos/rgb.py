@@ -201,14 +201,17 @@ def _eight_bits(image: Image.Image, name: str) -> np.ndarray:
 def _transpose(image: Image.Image) -> Image.Transpose | None:
     """Return the operation that makes the photo upright (EXIF, JEITA CP-3451, tag 0x0112), or None if it is upright."""
     try:
-        return TRANSPOSE_BY_ORIENTATION.get(image.getexif().get(0x0112, 1)) if is_modest(_exif_block(image)) else None
+        return TRANSPOSE_BY_ORIENTATION.get(image.getexif().get(0x0112, 1)) if is_modest(exif_block(image)) else None
     except Exception:  # pixels can be used although the EXIF block is damaged
         return None
 
 
-def _exif_block(image: Image.Image) -> bytes:
+def exif_block(image: Image.Image) -> bytes:
     """Return the EXIF block of an image as `Image.getexif` finds it; empty without one, and for a TIFF."""
     block = image.info.get("exif")
     if block is None and "Raw profile type exif" in image.info:  # a text of a PNG: three lines, then hexadecimal digits
-        block = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+        try:
+            block = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+        except ValueError:
+            return b""
     return block or b""

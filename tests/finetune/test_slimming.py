@@ -13,10 +13,10 @@ from finetune.network.architecture import Architecture, blocks_of
 from finetune.network.checkpoint import load_checkpoint, save_checkpoint
 from finetune.network.photo_network import PhotoNetwork
 from finetune.network.tensor_files import CheckpointError
-from finetune.slimming.budget import Budget, count_macs
+from finetune.slimming.budget import Budget, count_macs, count_weights
 from finetune.slimming.distillation import TEMPERATURE, distillation_loss
 from finetune.slimming.importance import BlockImportance, measure_importance
-from finetune.slimming.pruning import STEP, choose_channels, prune
+from finetune.slimming.pruning import STEP, choose_channels, prune, widths_of
 from runtime import FlowerError
 from runtime.photos.preprocessing import Preprocessing
 from tests.samples.schedule import SHORT
@@ -36,6 +36,9 @@ def test_work_of_the_resnet50_is_that_of_its_convolutions() -> None:
     # The sum over torchvision's convolutions, counted with hooks: 4.087 billion.
     assert count_macs(RESNET50, 224) == 4_087_136_256
     assert count_macs(RESNET50, 160) == 2_085_273_600
+    network = PhotoNetwork(1)
+    modules = [module for module in network.resnet.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert count_weights(RESNET50) == sum(module.weight.numel() for module in modules)
 
 
 @pytest.mark.parametrize(("share", "drop", "first_stage"), [(0.6, 0, 0), (0.3, 2, 1)])
@@ -50,8 +53,17 @@ def test_budget_is_met_with_whole_groups_of_channels(share: float, drop: int, fi
     assert widths[:first_stage] == RESNET50[:first_stage]
     least = sorted(range(1, 6), key=lambda index: importance[2][index].whole)[:drop]
     assert {block.index for block in kept[2]} == set(range(6)) - set(least)
-    with pytest.raises(FlowerError, match=r"larger --macs, or a smaller --test-size"):
+    with pytest.raises(FlowerError, match=r"larger --macs and --kept-weights, or"):
         choose_channels(importance, Budget(0.01), full_macs=full, size=192, first_stage=first_stage)
+
+
+def test_budget_of_weights_is_met_as_well() -> None:
+    importance, full = importance_of(RESNET50), count_macs(RESNET50, 224)
+    by_work = choose_channels(importance, Budget(0.5), full_macs=full, size=224, first_stage=1)
+    limited = choose_channels(importance, Budget(0.5, weights=0.3), full_macs=full, size=224, first_stage=1)
+    shares = [count_weights(widths_of(kept)) / count_weights(RESNET50) for kept in (by_work, limited)]
+    assert shares[0] > 0.3 >= shares[1] > 0.29
+    assert count_macs(widths_of(limited), 224) <= 0.5 * full
 
 
 @pytest.mark.usefixtures("small_network")
