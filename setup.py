@@ -6,6 +6,7 @@ All else about the distribution is in pyproject.toml.
 """
 
 import ast
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -70,6 +71,11 @@ def with_installed_names(source: str) -> str:
     return "".join(lines)
 
 
+if sys.maxsize < 2**32:
+    raise SystemExit(
+        "flower-edge needs a 64-bit system, because onnxruntime has no 32-bit packages; on a Raspberry Pi 3, 4, 5 or "
+        "Zero 2 W, install the 64-bit Raspberry Pi OS"
+    )
 setup(
     packages=[DISTRIBUTION, *(f"{DISTRIBUTION}.{name}" for name in FOUND)],
     package_dir={f"{DISTRIBUTION}.{name}": name for name in PACKAGES},

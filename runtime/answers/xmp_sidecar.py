@@ -25,7 +25,7 @@ BAG, ITEM, DESCRIPTION, ABOUT = (f"{{{RDF}}}{name}" for name in ("Bag", "li", "D
 
 
 class SidecarError(FlowerError):
-    """A sidecar that is there cannot be changed."""
+    """A sidecar cannot be written, or one that is there cannot be changed."""
 
 
 def sidecar_path(photo: Path) -> Path:
@@ -61,6 +61,17 @@ def write_sidecar(photo: Path, keywords: Sequence[str]) -> bool:
         return False
     write_bytes(path, content)
     return True
+
+
+def sidecar_problem(photo: str, keywords: Sequence[str]) -> SidecarError | None:
+    """Do what `write_sidecar` does, and return why it was not possible, if so."""
+    try:
+        write_sidecar(Path(photo), keywords)
+    except SidecarError as error:
+        return error
+    except OSError as error:
+        return SidecarError(f"{sidecar_path(Path(photo))}: cannot be written ({error.strerror or error})")
+    return None
 
 
 def _read(path: Path) -> bytes | None:

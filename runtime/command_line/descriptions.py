@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 from runtime.classifier import FlowerClassifier
 from runtime.command_line.answer_formats import columns
@@ -15,7 +16,7 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
     """Return the metadata of the opened model file and the device that runs it."""
     info = classifier.info
     if as_json:
-        opened = {"device": classifier.device, "threads": classifier.threads}
+        opened = {"device": classifier.device, "threads": classifier.threads, "board": board_name()}
         return json.dumps({"format": FORMAT if classifier.has_familiarity else 1, **asdict(info), **opened})
     rule = info.preprocessing
     rows = [
@@ -50,8 +51,18 @@ def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> st
     if info.calibration:
         rows.append(("calibrated", f"{info.calibration.get('method')}, {info.calibration.get('images')} photographs"))
     rows.append(("made with", ", ".join(f"{name} {version}" for name, version in info.versions.items())))
-    rows.append(("runs on", f"{classifier.device}, {classifier.threads} threads"))
+    board = board_name()
+    rows.append(("runs on", f"{classifier.device}, {classifier.threads} threads{f', {board}' if board else ''}"))
     return columns([(name, printable(value)) for name, value in rows])
+
+
+def board_name(file: Path = Path("/proc/device-tree/model")) -> str | None:
+    """Return what the firmware calls this board, for example ``Raspberry Pi 5 Model B Rev 1.0``; None on a PC."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(200).decode("utf-8", "replace").rstrip("\0").strip() or None
+    except OSError:
+        return None
 
 
 def describe_devices() -> str:

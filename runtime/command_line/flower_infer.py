@@ -8,13 +8,15 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from runtime.command_line.arguments import add_threads_argument, positive_int
 from runtime.command_line.completion import complete
-from runtime.command_line.names_and_cuts import add_answer_arguments, read_names
+from runtime.command_line.names_and_cuts import add_answer_arguments, add_field_arguments, answer_fields, read_names
 from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, print_traceback
-from runtime.command_line.standard_streams import printable
+from runtime.command_line.service_options import add_service_arguments, misplaced_option
+from runtime.command_line.standard_streams import print_error, print_line
 from runtime.distribution import __version__
 from runtime.errors import FlowerError, says_too_little_memory
 from runtime.inference.devices import DEVICE_NAMES
@@ -22,6 +24,7 @@ from runtime.inference.devices import DEVICE_NAMES
 # numpy, Pillow and onnxruntime are imported where they are first needed, so that --help and wrong options are fast.
 if TYPE_CHECKING:
     from runtime.answer import Answer
+    from runtime.answers.fields import AnswerFields
     from runtime.classifier import FlowerClassifier
     from runtime.photos.open_photo import Photo
 
@@ -62,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="print one JSON object a line")
     form.add_argument("--csv", action="store_true", help="print CSV, a row for each species of each photo")
     add_answer_arguments(parser)
+    add_field_arguments(parser)
     output.add_argument(
         "--quiet", action="store_true", help="show no progress line and no messages about photos that cannot be read"
     )
@@ -74,11 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--model", metavar="FILE", help="a model file, or a model inside: full (default), or slim, smaller and faster"
     )
     add_threads_argument(network)
+    add_service_arguments(parser)
     other = parser.add_argument_group("other commands")
-    other.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive in a folder, until Ctrl-C")
-    other.add_argument(
-        "--output", metavar="FILE", help="with --watch: the file to which answers are appended as JSON lines"
-    )
     other.add_argument("--info", action="store_true", help="show the metadata of the model")
     other.add_argument(
         "--list-devices", action="store_true", help="show the devices that the installed onnxruntime supports"
@@ -97,19 +98,19 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
     complete(lambda _: build_parser())
     parser = build_parser()
     options = parser.parse_args(arguments)
-    commands = [bool(options.photos), bool(options.watch), options.info, options.list_devices]
-    if sum(commands) != 1:
-        parser.error("give either photos or one of --watch, --info and --list-devices (see --help)")
-    if options.output and not options.watch:
-        parser.error("--output is for --watch; without it, redirect standard output: > FILE")
+    named = (options.photos, options.watch, options.camera, options.systemd_unit)
+    if sum([*map(bool, named), options.serve, options.info, options.list_devices]) != 1:
+        parser.error("give either photos or one of --watch, --camera, --serve, --info and --list-devices (see --help)")
+    if (problem := misplaced_option(options)) is not None:
+        parser.error(problem)
     if options.csv and not options.photos:
-        parser.error("--csv is for photos; --watch and --info give JSON")
+        parser.error("--csv is for photos; the other commands give JSON")
     try:
         work = _prepare(options)
         on_ready()
         return work()
     except ModuleNotFoundError as error:
-        _print_error(FlowerError(f"{error.name} is not installed; run: pip install numpy pillow onnxruntime"))
+        print_error(FlowerError(f"{error.name} is not installed; run: pip install numpy pillow onnxruntime"))
         return EXIT_USAGE
     except (ImportError, MemoryError, RuntimeError, SystemError) as error:
         if not says_too_little_memory(error):
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
             )
         return EXIT_USAGE
     except FlowerError as error:  # of the model or the device; errors of photos are printed one by one
-        _print_error(error)
+        print_error(error)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
     except OSError as error:
         print_traceback(error)
         place = f"{error.filename}: " if error.filename else ""
-        _print_error(FlowerError(f"{place}the answers cannot be written ({error.strerror or error})"))
+        print_error(FlowerError(f"{place}the answers cannot be written ({error.strerror or error})"))
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
@@ -143,6 +144,10 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
         from runtime.command_line.descriptions import describe_devices
 
         return lambda: _show(describe_devices())
+    if options.systemd_unit:
+        from runtime.services.systemd.unit import unit_file
+
+        return lambda: _show(unit_file(options.systemd_unit).rstrip())
     from runtime.classifier import FlowerClassifier
 
     if options.photos:
@@ -159,13 +164,15 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
     )
     for device, reason in classifier.failed_devices.items():
         if not options.quiet:
-            _print_error(FlowerError(f"{device} could not be started ({reason}); running on {classifier.device}"))
+            print_error(FlowerError(f"{device} could not be started ({reason}); running on {classifier.device}"))
     if options.info:
         from runtime.command_line.descriptions import describe_model
 
         return lambda: _show(describe_model(classifier, as_json=options.json))
-    if options.watch:
-        return lambda: _watch(classifier, options)
+    if options.watch or options.camera or options.serve:
+        from runtime.command_line.service_commands import run_service
+
+        return lambda: run_service(classifier, options)
     return lambda: _answer_photos(classifier, options)
 
 
@@ -182,6 +189,8 @@ def _show(text: str) -> int:
 
 
 def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
+    from runtime.answers.fields import keywords
+    from runtime.answers.xmp_sidecar import sidecar_problem
     from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
     from runtime.command_line.progress import Progress
     from runtime.photos.left_out import left_out_message
@@ -193,27 +202,42 @@ def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) 
     def photos() -> "Iterator[Photo | FlowerError]":
         for name, photo in list_photos(options.photos, left_out):
             names.append(name)
-            yield photo
+            # Standard input can be read only once, and its time and place are looked for after the answer.
+            yield _content(photo) if name == "-" and (options.taken or options.gps) else photo
 
     status = EXIT_OK
+    fields = answer_fields(options)
     progress = Progress(_counter(options), shown=not options.quiet)
     if options.csv:
-        _print(csv_rows([CSV_COLUMNS]))
-    for _, answer in classifier.predict_many(photos(), top=options.top):
+        print_line(csv_rows([CSV_COLUMNS]))
+    for photo, answer in classifier.predict_many(photos(), top=options.top):
         name = names.popleft()
         progress.clear()
-        if isinstance(answer, FlowerError):
+        problem = answer if isinstance(answer, FlowerError) else None
+        if not isinstance(answer, FlowerError):
+            # Each answer is flushed, so that a reader of the pipe gets it at once.
+            print_line(_format(name, photo, answer, classifier, options, fields))
+            if options.write_xmp and name != "-":
+                problem = sidecar_problem(name, keywords(fields.to_dict(name, answer)))
+        if problem is not None:
             status = EXIT_FAILED
             if not options.quiet:
-                _print_error(answer)
-        else:
-            # Each answer is flushed, so that a reader of the pipe gets it at once.
-            _print(_format(name, answer, classifier, options))
+                print_error(problem)
         progress.advance()
     progress.clear()
     if left_out and not options.quiet:
-        _print_error(FlowerError(left_out_message(left_out)))
+        print_error(FlowerError(left_out_message(left_out)))
     return status
+
+
+def _content(photo: "Photo | FlowerError") -> "Photo | FlowerError":
+    """Return the bytes of a photo that is a stream."""
+    from runtime.photos.reading import read_photo
+
+    try:
+        return photo if isinstance(photo, FlowerError) else read_photo(cast("BinaryIO", photo))[0]
+    except FlowerError as error:
+        return error
 
 
 def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
@@ -227,51 +251,22 @@ def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
     return count
 
 
-def _format(name: str, answer: "Answer", classifier: "FlowerClassifier", options: argparse.Namespace) -> str:
+def _format(
+    name: str,
+    photo: "Photo | FlowerError",
+    answer: "Answer",
+    classifier: "FlowerClassifier",
+    options: argparse.Namespace,
+    fields: "AnswerFields",
+) -> str:
     from runtime.command_line.answer_formats import as_csv, as_json, as_table
 
     if options.json:
-        return as_json(name, answer)
-    return as_csv(name, answer) if options.csv else as_table(name, answer, len(classifier.classes), classifier.cuts)
-
-
-def _watch(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from runtime.photos.formats import load_all_decoders
-    from runtime.services.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
-    from runtime.services.watching.watch import watch
-
-    folder = Path(options.watch)
-    if not folder.is_dir():
-        raise FlowerError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder to watch'}")
-
-    def say(line: str) -> None:
-        _print_error(FlowerError(line))
-
-    load_all_decoders()
-    with open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME, say) as log:
-        if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
-            _print_error(FlowerError(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it"))
-        for line in watch(classifier, folder, log, options.top, say=(lambda _: None) if options.quiet else say):
-            if not options.quiet:
-                _print(line)
-    return EXIT_OK
-
-
-def _print(text: str) -> None:
-    if sys.stdout is None:  # the caller closed standard output
-        return
-    encoding = sys.stdout.encoding or "utf-8"
-    # A file name may contain bytes that are not valid text, and the output's encoding may lack characters.
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-
-
-def _print_error(error: FlowerError) -> None:
-    if sys.stderr is None:  # the caller closed standard error
-        return
-    print_traceback(error)
-    print(f"flower-infer: {printable(str(error))}", file=sys.stderr, flush=True)
+        return as_json(fields.to_dict(name, answer, None if isinstance(photo, FlowerError) else photo))
+    if options.csv:
+        return as_csv(name, answer, fields)
+    shown_name = partial(fields.shown_name, with_latin=options.latin)
+    return as_table(name, answer, len(classifier.classes), classifier.cuts, shown_name)
 
 
 if __name__ == "__main__":

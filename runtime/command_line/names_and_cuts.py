@@ -1,9 +1,13 @@
-"""Options of ``flower-infer`` that say which answers are names, and the file of the names that can occur."""
+"""Options of ``flower-infer`` that say which answers are names, which names can occur, and how they are written."""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.errors import FlowerError
+
+if TYPE_CHECKING:
+    from runtime.answers.fields import AnswerFields
 
 MAX_BYTES = 1024**2
 """Largest file of names that is read."""
@@ -27,6 +31,38 @@ def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
         help="a text file with the names that can occur here, one a line (--info --json lists all); other flowers get "
         "one of these names, or none if they are too different",
     )
+
+
+def add_field_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what an answer contains: names in a language, time and place, and sidecars."""
+    fields = parser.add_argument_group("names, time and place")
+    fields.add_argument(
+        "--language", metavar="CODE", help="of the names: de, en, es, fr, it, ja, nl, pt, zh, or one of --names"
+    )
+    fields.add_argument("--latin", action="store_true", help="show the Latin names as well; JSON always has them")
+    fields.add_argument(
+        "--names", metavar="FILE", help="names of your own classes: CSV with the columns label, latin, and languages"
+    )
+    fields.add_argument("--taken", action="store_true", help="in JSON: when the photo was taken, as its EXIF says")
+    fields.add_argument("--gps", action="store_true", help="in JSON: where the photo was taken")
+    fields.add_argument(
+        "--write-xmp", action="store_true", help="write names as keywords to PHOTO.xmp, for digiKam, darktable, Immich"
+    )
+
+
+def answer_fields(options: argparse.Namespace) -> "AnswerFields":
+    """Return what the options say about the content of an answer.
+
+    Raises:
+        FlowerError: the file of names cannot be used, or has no names in this language.
+    """
+    # Imported here, because photos are opened to find their time and place, and --help needs none of that.
+    from runtime.answers.fields import AnswerFields
+    from runtime.species.names import read_species_names, shipped_names
+
+    names = read_species_names(Path(options.names)) if options.names else shipped_names()
+    language = names.find_language(options.language) if options.language else None
+    return AnswerFields(names, language, taken=options.taken, place=options.gps)
 
 
 def read_names(path: str) -> list[str]:

@@ -6,6 +6,9 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from runtime.command_line.program import print_traceback
+from runtime.errors import FlowerError
+
 
 def reserve_standard_descriptors() -> None:
     """Open the null device for each standard stream that the caller closed (``2>&-``).
@@ -79,3 +82,20 @@ def output_encoding() -> str:
     """Return the encoding of standard output."""
     # sys.stdout is None if the caller closed it.
     return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
+def print_line(text: str) -> None:
+    """Print a line on standard output at once, whatever characters it has."""
+    if sys.stdout is None:  # the caller closed standard output
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    # A file name may contain bytes that are not valid text, and the output's encoding may lack characters.
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def print_error(error: FlowerError) -> None:
+    """Print the message of an error on standard error."""
+    if sys.stderr is None:  # the caller closed standard error
+        return
+    print_traceback(error)
+    print(f"flower-infer: {printable(str(error))}", file=sys.stderr, flush=True)

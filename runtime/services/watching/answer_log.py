@@ -5,18 +5,21 @@ cut can leave a last line that is incomplete, or whose blocks are full of NUL by
 may store the new size of a file before its content. Such a line is removed at the next start.
 
 The file may be moved, removed or emptied at any time (logrotate). The next line then goes to the file that has the
-path at that time.
+path at that time. Moved files beside it, with the names that logrotate gives, still say what was answered.
 """
 
+import glob
+import gzip
 import json
 import os
 import re
 import stat
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from runtime.errors import FlowerError
 from runtime.files.atomic import flush_folder
@@ -36,6 +39,11 @@ DAMAGED_LINE = re.compile(rb"[\0 -~]*|[ -~]*\0[\0 -~]*\n")
 
 PASSING_ERRORS = (": cannot be read (", "too large for this machine's memory")
 """Parts of errors that versions up to 0.3 logged although they pass. Such photos count as not yet answered."""
+
+MOVED_LOG = re.compile(r"(\.\d+|-\d{8}(-\d+|\d{0,6}))(\.gz)?")
+"""What logrotate puts behind the name of a log that it moves."""
+MAX_MOVED_LOGS = 400
+"""Most moved logs that are read, the newest: those of a year, if a log is moved each day."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,20 @@ class AnswerLog:
         """Photo → the version of its file that was answered last."""
         self._surplus = 0
         """Bytes at the end of the file that belong to a line that could not be written."""
+        self._read_moved_logs()
         self._handle = self._open()
+
+    def _read_moved_logs(self) -> None:
+        """Record the photos of the logs that were moved before. What cannot be read there is answered again."""
+        found = [
+            file
+            for file in self.path.parent.glob(f"{glob.escape(self.path.name)}[.-]*")
+            if MOVED_LOG.fullmatch(file.name.removeprefix(self.path.name)) and file.is_file()
+        ]
+        for path in sorted(found, key=lambda file: file.stat().st_mtime_ns)[-MAX_MOVED_LOGS:]:
+            with suppress(OSError, EOFError, zlib.error), _reader(path) as file:
+                while line := file.readline(MAX_LINE_BYTES):
+                    self._record(line.lstrip(b"\0"))
 
     def _open(self) -> int:
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
@@ -175,6 +196,11 @@ def open_answer_log(path: Path, say: Callable[[str], None] = lambda _: None) -> 
         yield log
     finally:
         log.close()
+
+
+def _reader(path: Path) -> IO[bytes]:
+    """Open a log that may be compressed."""
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def _lock(handle: int, path: Path) -> None:

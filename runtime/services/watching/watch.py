@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.answer import answer_to_dict, photo_name
+from runtime.answer import Answer, answer_to_dict, photo_name
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError, PhotoError, TruncatedPhotoError
 from runtime.photos.left_out import left_out_message
@@ -16,6 +16,9 @@ from runtime.photos.listing import photos_below
 from runtime.photos.reading import unreadable
 from runtime.services.watching.answer_log import AnswerLog, FileVersion
 from runtime.services.watching.notices import Notices
+
+Describe = Callable[[str, Answer], dict[str, Any]]
+"""Name of a photo, answer → JSON values, the first of which is ``photo``."""
 
 POLL_INTERVAL_S = 1.0
 """Seconds between two scans of the folder."""
@@ -54,6 +57,10 @@ def watch(
     top: int,
     interval: float = POLL_INTERVAL_S,
     say: Callable[[str], None] = lambda _: None,
+    *,
+    describe: Describe = answer_to_dict,
+    on_answer: Callable[[str, dict[str, Any]], None] = lambda *_: None,
+    alive: Callable[[], None] = lambda: None,
 ) -> Iterator[str]:
     """Answer the photos in ``folder`` and below it as they arrive, for ever. Yields each line that was logged.
 
@@ -69,6 +76,10 @@ def watch(
         top: classes in an answer.
         interval: seconds between two scans.
         say: shows a line to the user: what cannot be read now, and what is left out. Each is said once.
+        describe: makes the JSON values of an answer.
+        on_answer: takes the path of a photo and these values before the line is logged. After a ``kill -9`` between the
+            two, the photo is answered again, so nothing is lost, but an answer may come twice.
+        alive: is called after each scan and each photo.
 
     Raises:
         FlowerError: the path of the log leads to another file, or the model failed. The photo is then not logged, and
@@ -100,12 +111,16 @@ def watch(
         }
         for photo, state in waiting.items():
             if now >= state.due:
-                entry = _entry(classifier, photo, top, state)
+                entry = _entry(classifier, photo, top, state, describe)
                 # If the file has changed or disappeared since the scan, perhaps only a part of it was read.
                 if entry is not None and file_version(photo) == state.version:
-                    yield _append(log, photo, state.version, entry)
+                    if "error" not in entry:
+                        on_answer(photo, entry)
+                    yield _append(log, photo, state.version, entry, alive)
+                alive()
             if state.problem:
                 notices.report(photo, f"{state.problem}; it is tried again")
+        alive()
         time.sleep(interval)
 
 
@@ -141,11 +156,13 @@ def _version(photo: str) -> FileVersion:
     return FileVersion(status.st_size, status.st_mtime_ns)
 
 
-def _entry(classifier: FlowerClassifier, photo: str, top: int, state: Waiting) -> dict[str, Any] | None:
+def _entry(
+    classifier: FlowerClassifier, photo: str, top: int, state: Waiting, describe: Describe
+) -> dict[str, Any] | None:
     """Return what is logged about a photo, or None if it is tried again, at the time that ``state`` then has."""
     state.problem = ""
     try:
-        return answer_to_dict(photo, classifier.predict(photo, top))
+        return describe(photo, classifier.predict(photo, top))
     except PhotoError as error:
         now = time.monotonic()
         if error.passing:
@@ -158,7 +175,7 @@ def _entry(classifier: FlowerClassifier, photo: str, top: int, state: Waiting) -
         return {**photo_name(photo), "error": photo_name(str(error))["photo"]}
 
 
-def _append(log: AnswerLog, photo: str, version: FileVersion, entry: dict[str, Any]) -> str:
+def _append(log: AnswerLog, photo: str, version: FileVersion, entry: dict[str, Any], alive: Callable[[], None]) -> str:
     """Append a line to the log and return it. While this fails, for example on a full disk, wait and try again."""
     pause = FIRST_RETRY_S
     while True:
@@ -167,5 +184,6 @@ def _append(log: AnswerLog, photo: str, version: FileVersion, entry: dict[str, A
         except OSError as error:
             if pause == FIRST_RETRY_S:
                 log.say(f"{log.path}: the answers cannot be written ({error.strerror or error}); it is tried again")
+            alive()
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_RETRY_S)

@@ -1,6 +1,7 @@
 """The log of answers: what power cuts, full disks and rotation do to its file."""
 
 import errno
+import gzip
 import json
 import os
 import resource
@@ -187,3 +188,17 @@ def test_file_system_without_locks(path: Path, monkeypatch: pytest.MonkeyPatch) 
     with open_answer_log(path) as log:
         log.append("a.png", VERSION, {"photo": "a.png"})
     assert path.read_bytes() == LINE
+
+
+@pytest.mark.parametrize("suffix", [".1", ".12.gz", "-20260131", "-20260131.gz", "-20260131-1767225600"])
+def test_moved_logs_still_say_what_was_answered(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / "answers.jsonl"
+    with open_answer_log(path) as log:
+        log.append("a.jpg", VERSION, {"photo": "a.jpg"})
+    content = path.read_bytes() + b"{damaged\n"
+    path.unlink()
+    moved = path.with_name(path.name + suffix)
+    moved.write_bytes(gzip.compress(content)[:-4] if suffix.endswith(".gz") else content)  # also cut off
+    path.with_name(path.name + ".bak").write_text('{"photo": "b.jpg", "size": 1, "modified_ns": 1}\n')
+    with open_answer_log(path) as log:
+        assert log.answered == {"a.jpg": VERSION}

@@ -253,6 +253,32 @@ def test_a_full_disk_loses_no_answer(
     assert ["No space" in line for line in said] == [True]
 
 
+def test_an_answer_is_handed_on_before_it_is_logged(
+    classifier: FlowerClassifier, folder: Path, scan_actions: list[object]
+) -> None:
+    scan_actions += [None] * 4
+    red(folder / "red.png")
+    (folder / "damaged.png").write_bytes(b"no photo")
+    handed: list[tuple[str, object, int]] = []
+    alive: list[None] = []
+    with open_answer_log(folder / DEFAULT_LOG_NAME) as log, contextlib.suppress(KeyboardInterrupt):
+        for _ in watch(
+            classifier,
+            folder,
+            log,
+            1,
+            describe=lambda name, answer: {"photo": name, "best": answer.best.label},
+            on_answer=lambda photo, entry: handed.append((photo, entry["best"], len(log.answered))),
+            alive=lambda: alive.append(None),
+        ):
+            pass
+    logged = [json.loads(line) for line in (folder / DEFAULT_LOG_NAME).read_text().splitlines()]
+    assert [(entry["photo"], entry["best"]) for entry in logged if "best" in entry] == [handed[0][:2]]
+    assert len(logged) == 2
+    assert [(Path(photo).name, before) for photo, _, before in handed] == [("red.png", 1)]  # after damaged.png
+    assert len(alive) >= 6
+
+
 def test_command_continues_after_being_killed(classifier: FlowerClassifier, folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "runtime", "--model", str(tmp_path / "tiny.onnx"), "--watch", str(folder)]
     answers = folder / DEFAULT_LOG_NAME

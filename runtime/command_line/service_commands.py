@@ -1,0 +1,168 @@
+"""Starting the services of ``flower-infer``: watching a folder, a camera, and HTTP."""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from runtime.answers.fields import AnswerFields, keywords
+from runtime.answers.xmp_sidecar import sidecar_problem
+from runtime.classifier import FlowerClassifier
+from runtime.command_line.names_and_cuts import answer_fields
+from runtime.command_line.program import EXIT_OK
+from runtime.command_line.service_options import MEGABYTE
+from runtime.command_line.standard_streams import print_error, print_line
+from runtime.errors import FlowerError
+from runtime.photos.formats import load_all_decoders
+from runtime.services.delivery.delivery import Delivery, DeliverySettings, open_delivery
+from runtime.services.delivery.event import Source
+from runtime.services.systemd.messages import notify
+
+EXIT_TERMINATED = 143
+"""Exit status after SIGTERM, as of a process that does not handle it."""
+HEARTBEAT_S = 10.0
+"""Seconds between two messages to systemd's watchdog, at least."""
+
+
+def run_service(classifier: FlowerClassifier, options: argparse.Namespace) -> int:
+    """Run the service that the options name, and return the exit status.
+
+    Raises:
+        FlowerError: an option is not valid, a package is missing, or a file, a camera or an address cannot be used.
+    """
+    load_all_decoders()
+    fields = answer_fields(options)
+    source: Source = "watch" if options.watch else "camera" if options.camera else "serve"
+    service = {"watch": _watch, "camera": _camera, "serve": _serve}[source]
+    with open_delivery(_delivery_settings(options), source=source, say=_say) as delivery:
+        return service(classifier, options, fields, delivery)
+
+
+def _delivery_settings(options: argparse.Namespace) -> DeliverySettings:
+    return DeliverySettings(
+        mqtt=options.mqtt,
+        webhook=options.webhook,
+        command=options.exec,
+        everything=options.deliver == "all",
+        cooldown_s=options.cooldown or 0,
+        outbox=Path(options.outbox) if options.outbox else None,
+        device_id=options.device_id,
+    )
+
+
+def _watch(classifier: FlowerClassifier, options: argparse.Namespace, fields: AnswerFields, delivery: Delivery) -> int:
+    from runtime.services.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
+    from runtime.services.watching.watch import watch
+
+    folder = Path(options.watch)
+    if not folder.is_dir():
+        raise FlowerError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder to watch'}")
+    say: Callable[[str], None] = (lambda _: None) if options.quiet else _say
+
+    def on_answer(photo: str, values: dict[str, Any]) -> None:
+        delivery.offer(values, photo)
+        if options.write_xmp and (problem := sidecar_problem(photo, keywords(values))) is not None:
+            _say(str(problem))
+
+    with (
+        open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME, _say) as log,
+        _terminable(),
+    ):
+        if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
+            _say(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it")
+        notify("READY=1")
+        lines = watch(
+            classifier,
+            folder,
+            log,
+            options.top,
+            say=say,
+            describe=lambda name, answer: fields.to_dict(name, answer, name),
+            on_answer=on_answer,
+            alive=_heartbeat(),
+        )
+        for line in lines:
+            if not options.quiet:
+                print_line(line)
+    return EXIT_OK
+
+
+def _camera(classifier: FlowerClassifier, options: argparse.Namespace, fields: AnswerFields, delivery: Delivery) -> int:
+    from runtime.command_line.answer_formats import as_json
+    from runtime.services.camera.answer_camera import CameraSettings, answer_camera
+
+    given = {
+        "every_s": options.every,
+        "keep": Path(options.keep) if options.keep else None,
+        "keep_bytes": options.keep_mb * MEGABYTE if options.keep_mb else None,
+    }
+    settings = CameraSettings(
+        options.camera,
+        on_motion=options.on_motion,
+        top=options.top,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    with _terminable():
+        answers = answer_camera(classifier, settings, say=_say, on_frame=_heartbeat())
+        notify("READY=1")
+        for each in answers:
+            values = fields.extend(each.answer)
+            delivery.offer(values, each.picture)
+            if not options.quiet:
+                print_line(as_json(values))
+    return EXIT_OK
+
+
+def _serve(classifier: FlowerClassifier, options: argparse.Namespace, fields: AnswerFields, delivery: Delivery) -> int:
+    from runtime.services.serving.serve import serve
+    from runtime.services.serving.settings import ServeSettings, read_token
+
+    given = {
+        "host": options.host,
+        "port": options.port,
+        "page": Path(options.page) if options.page else None,
+        "token": read_token(Path(options.token_file) if options.token_file else None),
+    }
+    settings = ServeSettings(
+        top=options.top,
+        allow_anyone=options.allow_anyone,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    serve(classifier, settings, say=_say, on_answer=delivery.offer, extend=fields.extend)
+    return EXIT_OK
+
+
+def _say(line: str) -> None:
+    print_error(FlowerError(line))
+
+
+def _heartbeat() -> Callable[[], None]:
+    """Return a function that tells systemd's watchdog, not too often, that the service is alive."""
+    last = [0.0]
+
+    def alive() -> None:
+        if time.monotonic() - last[0] >= HEARTBEAT_S:
+            last[0] = time.monotonic()
+            notify("WATCHDOG=1")
+
+    return alive
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """End the service in order when systemd or ``kill`` asks for it (SIGTERM)."""
+
+    def terminate(_: int, __: FrameType | None) -> None:
+        notify("STOPPING=1")
+        raise SystemExit(EXIT_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

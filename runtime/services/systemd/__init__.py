@@ -1,0 +1,1 @@
+"""systemd: the units of the services, and messages to systemd while a service runs."""
