@@ -24,7 +24,7 @@ from runtime.errors import (
 from runtime.lazy_import import lazy_attributes
 
 if TYPE_CHECKING:
-    from runtime.answer import Answer, Prediction
+    from runtime.answers.answer import Answer, Prediction
     from runtime.classifier import FlowerClassifier
     from runtime.inference.model_file import ModelInfo
     from runtime.photos.preprocessing import Preprocessing
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _LAZY = {
-    "Answer": ".answer",
+    "Answer": ".answers.answer",
     "FlowerClassifier": ".classifier",
     "ModelInfo": ".inference.model_file",
-    "Prediction": ".answer",
+    "Prediction": ".answers.answer",
     "Preprocessing": ".photos.preprocessing",
 }
 """Name → the module that defines it, which is imported at the first use of the name. Importing numpy, Pillow and

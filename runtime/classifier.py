@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 from PIL import Image
 
-from runtime.answer import Answer, AnswerRule, check_top
+from runtime.answers.answer import Answer, AnswerRule, check_top
 from runtime.errors import FlowerError, ModelError, OutOfMemoryError, PhotoError
 from runtime.inference.model_file import Cuts, ModelInfo
 from runtime.inference.session import Outputs, Session

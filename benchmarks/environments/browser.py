@@ -129,7 +129,7 @@ class FlowerPage:
         return PageAnswer(
             verdict=self.page.get_attribute("body", "data-verdict") or "",
             headline=self.page.inner_text("#verdict h2"),
-            labels=tuple(self.page.locator("#candidates .name").all_text_contents()),
+            labels=tuple(item.get_attribute("data-label") or "" for item in self.page.locator("#candidates li").all()),
             shares=tuple(self.page.locator("#candidates .share").all_text_contents()),
             milliseconds=float(self.page.get_attribute("body", "data-milliseconds") or "nan"),
         )

@@ -10,7 +10,7 @@ from export.confidence.cuts import named
 from export.confidence.temperature import BINS, expected_calibration_error
 from export.verification.evaluation import run_split
 from finetune.data.split import Split
-from runtime.answer import AnswerRule
+from runtime.answers.answer import AnswerRule
 from runtime.inference.session import Outputs, Session
 
 

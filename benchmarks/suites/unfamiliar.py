@@ -27,7 +27,7 @@ from export.stages.load import training_splits
 from export.verification.evaluation import run_split
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
-from runtime.answer import AnswerRule
+from runtime.answers.answer import AnswerRule
 from runtime.command_line.arguments import add_data_argument, add_model_argument, add_threads_argument
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest

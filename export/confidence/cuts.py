@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.answer import find_verdicts, softmax
+from runtime.answers.answer import find_verdicts, softmax
 from runtime.inference.model_file import Cuts
 from runtime.inference.session import Outputs
 

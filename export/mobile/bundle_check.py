@@ -13,7 +13,7 @@ from export.errors import ExportError
 from export.mobile.photo_graph import INDICES, NAMES, PHOTO, PROBABILITIES, UNCERTAIN, VERDICT, VERDICTS
 from export.verification.ort_reference import OrtReference
 from finetune.data.split import Split
-from runtime.answer import Answer, AnswerRule, Verdict
+from runtime.answers.answer import Answer, AnswerRule, Verdict
 from runtime.inference.cpu_threads import cpu_threads
 from runtime.inference.int8_overflow import int8_products_overflow
 from runtime.inference.model_file import FAMILIARITY

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from export.graph.interface import OPSET
 from export.graph.node_builder import NodeBuilder
 from export.mobile.centre_crop import add_centre_square
-from runtime.answer import Verdict
+from runtime.answers.answer import Verdict
 from runtime.errors import ModelError
 from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT, PRODUCER, ModelInfo
 

@@ -7,7 +7,7 @@ and unpacked by the page, because many web servers compress neither.
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from export.web.onnxruntime_web import LOADER, SCRIPT, VERSION, WASM
 from export.web.service_worker import SERVICE_WORKER_LIST, service_worker_list
 from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT
 from runtime.inference.session import Session
+from runtime.species.names import shipped_names
 
 PAGE = Path(__file__).parent / "page"
 """The page's own files. Each file in this folder becomes a file of the bundle."""
@@ -90,6 +91,7 @@ def _description(session: Session, entries: Mapping[str, Any]) -> dict[str, Any]
         "output": OUTPUT,
         "familiarity_output": FAMILIARITY if session.has_familiarity else None,
         "classes": list(info.classes),
+        "names": names_in_languages(info.classes),
         "preprocessing": info.preprocessing.to_dict(),
         "temperature": info.temperature,
         "threshold": info.threshold,
@@ -98,6 +100,14 @@ def _description(session: Session, entries: Mapping[str, Any]) -> dict[str, Any]
         "precision": info.precision,
         "evaluation": info.evaluation,
     }
+
+
+def names_in_languages(classes: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of the classes in each language; nothing for a model whose classes have none."""
+    names = shipped_names()
+    if not any(names.latin(label) for label in classes):
+        return {}
+    return {language: [names.name(label, language) for label in classes] for language in names.languages}
 
 
 def _to_json(value: object) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.answer import Answer, answer_to_dict
+from runtime.answers.answer import Answer, answer_to_dict
 from runtime.errors import PhotoError
 from runtime.photos.open_photo import Photo, capture_details
 from runtime.photos.structure.capture_details import CaptureDetails

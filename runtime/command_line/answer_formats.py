@@ -6,7 +6,7 @@ import json
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from runtime.answer import Answer, photo_name
+from runtime.answers.answer import Answer, photo_name
 from runtime.answers.fields import AnswerFields
 from runtime.command_line.standard_streams import output_encoding, printable
 from runtime.inference.model_file import Cuts

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from runtime.classifier import FlowerClassifier
 from runtime.command_line.answer_formats import columns
@@ -14,10 +15,9 @@ from runtime.inference.providers import available_devices
 
 def describe_model(classifier: FlowerClassifier, *, as_json: bool = False) -> str:
     """Return the metadata of the opened model file and the device that runs it."""
-    info = classifier.info
     if as_json:
-        opened = {"device": classifier.device, "threads": classifier.threads, "board": board_name()}
-        return json.dumps({"format": FORMAT if classifier.has_familiarity else 1, **asdict(info), **opened})
+        return json.dumps(model_values(classifier))
+    info = classifier.info
     rule = info.preprocessing
     rows = [
         ("network", f"{info.architecture or 'unknown'}, {info.precision or 'unknown'}"),
@@ -63,6 +63,12 @@ def board_name(file: Path = Path("/proc/device-tree/model")) -> str | None:
             return opened.read(200).decode("utf-8", "replace").rstrip("\0").strip() or None
     except OSError:
         return None
+
+
+def model_values(classifier: FlowerClassifier) -> dict[str, Any]:
+    """Return the metadata of the opened model file and what runs it, as JSON values."""
+    opened = {"device": classifier.device, "threads": classifier.threads, "board": board_name()}
+    return {"format": FORMAT if classifier.has_familiarity else 1, **asdict(classifier.info), **opened}
 
 
 def describe_devices() -> str:

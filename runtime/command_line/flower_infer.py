@@ -23,7 +23,7 @@ from runtime.inference.devices import DEVICE_NAMES
 
 # numpy, Pillow and onnxruntime are imported where they are first needed, so that --help and wrong options are fast.
 if TYPE_CHECKING:
-    from runtime.answer import Answer
+    from runtime.answers.answer import Answer
     from runtime.answers.fields import AnswerFields
     from runtime.classifier import FlowerClassifier
     from runtime.photos.open_photo import Photo

@@ -13,6 +13,7 @@ from typing import Any
 from runtime.answers.fields import AnswerFields, keywords
 from runtime.answers.xmp_sidecar import sidecar_problem
 from runtime.classifier import FlowerClassifier
+from runtime.command_line.descriptions import model_values
 from runtime.command_line.names_and_cuts import answer_fields
 from runtime.command_line.program import EXIT_OK
 from runtime.command_line.service_options import MEGABYTE
@@ -133,7 +134,14 @@ def _serve(classifier: FlowerClassifier, options: argparse.Namespace, fields: An
         allow_anyone=options.allow_anyone,
         **{name: value for name, value in given.items() if value is not None},
     )
-    serve(classifier, settings, say=_say, on_answer=delivery.offer, extend=fields.extend)
+    serve(
+        classifier,
+        settings,
+        say=_say,
+        on_answer=delivery.offer,
+        extend=fields.extend,
+        description=model_values(classifier),
+    )
     return EXIT_OK
 
 

@@ -12,7 +12,7 @@ from export.confidence.cuts import expected_share, fit_cuts, named, verdicts
 from export.confidence.temperature import cross_entropy, expected_calibration_error, fit_temperature
 from export.files.manifest import read_manifest
 from runtime import FlowerClassifier
-from runtime.answer import AnswerRule, softmax
+from runtime.answers.answer import AnswerRule, softmax
 from runtime.files.digest import file_digest
 from runtime.inference.model_file import Cuts, ModelInfo
 from runtime.inference.session import Outputs

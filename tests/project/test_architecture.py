@@ -17,7 +17,7 @@ ALLOWED = {
 }
 """Package → the packages that it may import."""
 ROOMS = {
-    "runtime": ("errors", "lazy_import", "distribution", "files", "photos", "inference", "species", "answer", "answers",
+    "runtime": ("errors", "lazy_import", "distribution", "files", "photos", "inference", "species", "answers",
                 "classifier", "services", "command_line"),
     "finetune": ("accuracy", "torchvision_import", "data", "network", "recipe", "slimming", "run", "batches",
                  "training", "command_line"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runtime.answer import photo_name
+from runtime.answers.answer import photo_name
 from runtime.command_line.flower_infer import main
 from tests.samples.tiny_model import save_tiny_model
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from benchmarks.core.comparisons import compare_paired
 from benchmarks.core.timing import interleaved, percentiles, speedup
-from runtime.answer import AnswerRule
+from runtime.answers.answer import AnswerRule
 from runtime.inference.session import Session
 from runtime.inference.shipped_models import DEFAULT_MODEL
 from runtime.photos.open_photo import open_photo

@@ -1,6 +1,6 @@
-// From the network's outputs to the answer that the page shows; the same calculation as in runtime/answer.py.
+// From the network's outputs to the answer that the page shows; the same calculation as in runtime/answers/answer.py.
 
-import { texts } from "./texts.js";
+import { language, texts } from "./texts.js";
 
 /**
  * Rank the classes by their probability: softmax of the logits divided by the model's temperature.
@@ -9,8 +9,8 @@ import { texts } from "./texts.js";
  * @param familiarity {number | null} the network's second output; null if the model has none
  * @param model the content of model.json
  * @param top {number} how many classes to return
- * @returns {{candidates: {label: string, index: number, probability: number}[], verdict: string, familiarity}} the most
- *   probable classes, the best first, and the verdict: "name"; "between" if even the best is below the model's
+ * @returns {{candidates: {label: string, name: string, index: number, probability: number}[], verdict: string,
+ *   familiarity}} the most probable classes, the best first, and the verdict: "name"; "between" if even the best is below the model's
  *   threshold; "unfamiliar" if the familiarity is below its threshold
  */
 export function rankClasses(logits, familiarity, model, top = 5) {
@@ -18,7 +18,10 @@ export function rankClasses(logits, familiarity, model, top = 5) {
   const highest = Math.max(...logits);
   const weights = Array.from(logits, (logit) => Math.exp((logit - highest) / temperature));
   const sum = weights.reduce((total, weight) => total + weight, 0);
-  const candidates = classes.map((label, index) => ({ label, index, probability: weights[index] / sum }));
+  const names = model.names?.[language] ?? classes; // a model of other classes has no names in languages
+  const candidates = classes.map((label, index) => (
+    { label, name: names[index], index, probability: weights[index] / sum }
+  ));
   candidates.sort((one, other) => other.probability - one.probability || one.index - other.index);
   const verdict = findVerdict(candidates[0].probability, familiarity, model);
   return { candidates: candidates.slice(0, top), verdict, familiarity };
@@ -38,7 +41,7 @@ function findVerdict(probability, familiarity, { threshold, familiarity_threshol
  */
 export function describeAnswer({ candidates: [best, second], verdict, familiarity }) {
   if (verdict === "name") {
-    return { headline: best.label, advice: "" };
+    return { headline: best.name, advice: "" };
   }
   if (verdict === "unfamiliar") {
     return { headline: texts.unfamiliar, advice: texts.unfamiliarAdvice };
@@ -47,5 +50,5 @@ export function describeAnswer({ candidates: [best, second], verdict, familiarit
   if (familiarity === null || second === undefined) {
     return { headline: texts.notSure, advice: texts.notSureAdvice };
   }
-  return { headline: texts.between(best.label, second.label), advice: texts.betweenAdvice };
+  return { headline: texts.between(best.name, second.name), advice: texts.betweenAdvice };
 }

@@ -177,9 +177,9 @@ function showAnswer({ milliseconds, ...answer }) {
   document.body.dataset.state = "answered";
 }
 
-// Class names come from a model file, which is not trusted: they are inserted as text, never as markup.
-function createListItem({ label, probability }) {
-  const name = Object.assign(document.createElement("span"), { className: "name", textContent: label });
+// Names come from a model file, which is not trusted: they are inserted as text, never as markup.
+function createListItem({ label, name: shownName, probability }) {
+  const name = Object.assign(document.createElement("span"), { className: "name", textContent: shownName });
   const share = Object.assign(document.createElement("span"), { className: "share" });
   share.textContent = probability > 0 && probability < 0.005 ? texts.lessThanOnePercent : wholePercent.format(probability);
   const track = Object.assign(document.createElement("div"), { className: "track" });
@@ -188,6 +188,7 @@ function createListItem({ label, probability }) {
   track.append(bar);
   track.setAttribute("aria-hidden", "true");
   const item = document.createElement("li");
+  item.dataset.label = label; // the same in every language
   item.append(name, share, track);
   return item;
 }

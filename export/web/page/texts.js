@@ -1,15 +1,18 @@
-// All words of the page that people read, one entry for each language.
+// All words of the page that people read, one entry for each language: English here, the others in texts-translated.js.
 //
-// To add a language: copy the entry `en` below, under the language's code (BCP 47, for example "de" or "pt-BR"), and
-// translate every value. Nothing else changes: the page takes the first of the browser's languages that has an entry here,
-// and English if there is none. The tests check that every entry has the same keys.
+// To add a language: copy the entry `en` below into texts-translated.js, under the language's code (BCP 47, for example
+// "de" or "pt-BR"), and translate every value. Nothing else changes: the page takes the first of the browser's languages
+// that has an entry, and English if there is none. The tests check that every entry has the same keys.
 //
 // index.html contains the English texts, too, for a browser without JavaScript. Elements with `data-text="key"` get the
 // text of that key as their content; `data-text-alt` and `data-text-aria-label` do the same for these attributes.
 // Only these stay English: the <meta name="description"> and the <noscript> notice of index.html, and the name and the
 // description in app.webmanifest (export/web/contents.py). Names of flowers come from the model file.
 
+import { TRANSLATIONS } from "./texts-translated.js";
+
 const LANGUAGES = {
+  ...TRANSLATIONS,
   en: {
     title: "Flowers",
 

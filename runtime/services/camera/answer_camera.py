@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.answer import Answer, answer_to_dict, check_top
+from runtime.answers.answer import Answer, answer_to_dict, check_top
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError, OutOfMemoryError
 from runtime.services.camera.frames import Frame, film_frames, live_frames
@@ -76,9 +76,9 @@ class CameraAnswer:
     """A reported answer."""
 
     answer: dict[str, Any]
-    """JSON values, as `runtime.answer.answer_to_dict` gives them. ``photo`` is the path of the kept frame, or the
-    source's name. ``frames`` is the number of frames whose mean was answered. Of a film, ``film_s`` is the time of the
-    last of them, seconds."""
+    """JSON values, as `runtime.answers.answer.answer_to_dict` gives them. ``photo`` is the path of the kept frame, or
+    the source's name. ``frames`` is the number of frames whose mean was answered. Of a film, ``film_s`` is the time of
+    the last of them, seconds."""
     picture: np.ndarray = field(repr=False)
     """The last of the frames: uint8, shape (height, width, 3), RGB."""
 

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from runtime.answer import Answer
+from runtime.answers.answer import Answer
 from runtime.classifier import FlowerClassifier
 from runtime.inference.session import Outputs
 

@@ -45,7 +45,7 @@ def new_event(answer: Mapping[str, Any], source: Source, picture: bytes | None =
     """Return the event of an answer that was just made.
 
     Args:
-        answer: JSON values, as `runtime.answer.answer_to_dict` gives them.
+        answer: JSON values, as `runtime.answers.answer.answer_to_dict` gives them.
         source: the service.
         picture: see `AnswerEvent.picture`.
     """
@@ -56,10 +56,12 @@ def new_event(answer: Mapping[str, Any], source: Source, picture: bytes | None =
 class DeliveryError(FlowerError):
     """A receiver did not take an event."""
 
-    def __init__(self, message: str, *, passing: bool) -> None:
+    def __init__(self, message: str, *, passing: bool, retry_after_s: float = 0) -> None:
         super().__init__(message)
         self.passing = passing
         """Whether the same event may be taken later. If not, it is dropped."""
+        self.retry_after_s = retry_after_s
+        """Seconds that the receiver asks to wait before the next attempt. The outbox waits at most two minutes."""
 
 
 class Receiver(Protocol):
@@ -67,6 +69,13 @@ class Receiver(Protocol):
 
     name: str
     """For messages and for the outbox, for example ``mqtt://garden.local:1883``. It has no password."""
+
+    def start(self) -> None:
+        """Open what stays open between events. Called once, before the first event, from the same thread.
+
+        Raises:
+            DeliveryError: that failed now. The user is told; `deliver` is called nevertheless and tries again.
+        """
 
     def deliver(self, event: AnswerEvent) -> None:
         """Hand over an event, and return when it has been taken.
@@ -76,4 +85,4 @@ class Receiver(Protocol):
         """
 
     def close(self) -> None:
-        """End connections. After an orderly end, not after a failure."""
+        """End connections. Called from the same thread after an orderly end, not after a failure."""

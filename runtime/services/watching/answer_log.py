@@ -123,7 +123,7 @@ class AnswerLog:
         """Record the photo of a line, and return whether the line is valid."""
         try:
             entry = json.loads(line)
-            # A name that is no valid text is in hexadecimal, too (`runtime.answer.photo_name`).
+            # A name that is no valid text is in hexadecimal, too (`runtime.answers.answer.photo_name`).
             is_text = "photo_bytes" not in entry
             photo = entry["photo"] if is_text else os.fsdecode(bytes.fromhex(entry["photo_bytes"]))
             version = FileVersion(entry["size"], entry["modified_ns"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.answer import Answer, answer_to_dict, photo_name
+from runtime.answers.answer import Answer, answer_to_dict, photo_name
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError, PhotoError, TruncatedPhotoError
 from runtime.photos.left_out import left_out_message

@@ -20,7 +20,7 @@ from export.graph.ort_format import to_ort
 from export.web import bundle
 from export.web.bundle import build_web_bundle, describe_bundle
 from export.web.bundle_check import check_bundle
-from export.web.contents import PAGE
+from export.web.contents import PAGE, names_in_languages
 from export.web.errors import BundleError
 from export.web.headers import META_POLICY, POLICY, SECURITY
 from export.web.onnxruntime_web import VERSION
@@ -40,12 +40,20 @@ def test_model_json_describes_the_model(site: Path) -> None:
     assert description["preprocessing"] == INFO.preprocessing.to_dict()
     assert (description["temperature"], description["threshold"]) == (4.0, 0.8)
     assert (description["familiarity_output"], description["familiarity_threshold"]) == ("familiarity", 0.3)
+    assert description["names"] == {}  # these classes are no species
     for entry in description["files"].values():
         packed = (site / entry["file"]).read_bytes()
         assert len(packed) == entry["bytes"]
         unpacked = gzip.decompress(packed)
         assert len(unpacked) == entry["unpacked_bytes"]
         assert hashlib.sha256(unpacked).hexdigest() == entry["sha256"]
+
+
+def test_page_has_the_names_of_the_species_in_its_own_languages() -> None:
+    names = names_in_languages(("watercress", "cyclamen"))
+    assert names["de"] == ["Große Kapuzinerkresse", "Alpenveilchen"]
+    scripts = "".join((PAGE / name).read_text(encoding="utf-8") for name in ("texts.js", "texts-translated.js"))
+    assert set(names) == set(re.findall(r"^  ([a-z]{2}): \{$", scripts, re.M))
 
 
 def test_service_worker_lists_every_file(site: Path) -> None:

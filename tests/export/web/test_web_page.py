@@ -19,6 +19,7 @@ from finetune.data.dataset import read_split
 from runtime import FlowerClassifier
 from runtime.inference.shipped_models import DEFAULT_MODEL
 from runtime.photos.preprocessing import Preprocessing
+from runtime.species.names import shipped_names
 from tests.export.web.browser_actions import (
     contrast_ratio,
     drop_or_paste,
@@ -95,7 +96,8 @@ def test_answer_is_the_runtimes_with_and_without_a_network(new_page: FlowerPage,
         assert abs(int(shown.shares[0].strip("<% ")) - 100 * expected.best.probability) < 3
         assert shown.milliseconds > 0
     assert online.verdict == expected.verdict
-    assert (online.headline.lower() == expected.best.label) == (expected.verdict == "name")
+    name = shipped_names().name(expected.best.label, "en")
+    assert (online.headline == name) == (expected.verdict == "name")
     assert new_page.console_errors == []
     # The page requested its own files and nothing else.
     assert len(new_page.requests) > 20

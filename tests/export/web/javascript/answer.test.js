@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { describeAnswer, rankClasses } from "../../../../export/web/page/answer.js";
-import { texts } from "../../../../export/web/page/texts.js";
+import { language, texts } from "../../../../export/web/page/texts.js";
 
 const model = { classes: ["red", "green", "blue"], temperature: 2, threshold: 0.5 };
 
@@ -12,6 +12,13 @@ test("probabilities are the softmax of the logits divided by the temperature", (
   const sum = weights[0] + weights[1] + weights[2];
   assert.deepEqual(candidates.map(({ label, index }) => [label, index]), [["blue", 2], ["green", 1], ["red", 0]]);
   candidates.forEach(({ probability }, rank) => assert.ok(Math.abs(probability - weights[rank] / sum) < 1e-12));
+});
+
+test("names are those of the language of the page", () => {
+  const names = { [language]: ["Rot", "Grün", "Blau"] };
+  const { candidates } = rankClasses([3, 2, 1], null, { ...model, names });
+  assert.deepEqual(candidates.map(({ label, name }) => [label, name]), [["red", "Rot"], ["green", "Grün"], ["blue", "Blau"]]);
+  assert.equal(rankClasses([3, 2, 1], null, { ...model, names: { xx: names[language] } }).candidates[0].name, "red");
 });
 
 test("large logits do not overflow", () => {
@@ -49,14 +56,14 @@ test("a model without familiarity finds nothing unfamiliar", () => {
 });
 
 test("an answer in words is a name, two names, or not like any flower", () => {
-  const candidates = [{ label: "rose" }, { label: "fern" }, { label: "iris" }];
+  const candidates = [{ name: "rose" }, { name: "fern" }, { name: "iris" }];
   const words = (verdict, familiarity, shown = candidates) => {
     const { headline, advice } = describeAnswer({ candidates: shown, verdict, familiarity });
     return [headline, advice];
   };
   assert.deepEqual(words("name", 0.5), ["rose", ""]);
-  assert.deepEqual(words("between", 0.5), ["Between rose and fern", texts.betweenAdvice]);
-  assert.deepEqual(words("unfamiliar", 0.1), ["Not like any flower it knows", texts.unfamiliarAdvice]);
-  assert.deepEqual(words("between", null), ["Not sure", texts.notSureAdvice]);
-  assert.deepEqual(words("between", 0.5, [{ label: "rose" }]), ["Not sure", texts.notSureAdvice]);
+  assert.deepEqual(words("between", 0.5), [texts.between("rose", "fern"), texts.betweenAdvice]);
+  assert.deepEqual(words("unfamiliar", 0.1), [texts.unfamiliar, texts.unfamiliarAdvice]);
+  assert.deepEqual(words("between", null), [texts.notSure, texts.notSureAdvice]);
+  assert.deepEqual(words("between", 0.5, [{ name: "rose" }]), [texts.notSure, texts.notSureAdvice]);
 });

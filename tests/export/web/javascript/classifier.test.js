@@ -3,6 +3,7 @@ import { afterEach, test } from "node:test";
 
 import { Classifier, missingFeatures } from "../../../../export/web/page/classifier.js";
 import { PhotoError } from "../../../../export/web/page/photo.js";
+import { texts } from "../../../../export/web/page/texts.js";
 
 /** A worker that only records messages, in the place of the browser's. */
 class FakeWorker {
@@ -110,7 +111,7 @@ test("a worker that has fallen silent is not waited for without end", async (con
   worker.send({ type: "answer", id: 1, answer: {} }); // Too late.
   worker.send({ type: "answer", id: 2, answer: {} });
   await second;
-  assert.deepEqual(states, ["first: no answer within 60 s", "second answered"]);
+  assert.deepEqual(states, [`first: ${texts.noAnswer(60)}`, "second answered"]);
 });
 
 test("the state of loading is reported", () => {
@@ -132,6 +133,6 @@ test("the state of loading is reported", () => {
   worker.listeners.error({ message: "" });
   assert.deepEqual(calls, [
     ["progress", 1, 4], ["preparing"], ["ready", ready], ["failure", "no network"],
-    ["failure", "a script could not be loaded"],
+    ["failure", texts.scriptNotLoaded],
   ]);
 });

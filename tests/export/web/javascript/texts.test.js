@@ -38,6 +38,21 @@ test("all languages have the same texts, with the same parameters", () => {
   }
 });
 
+test("a text contains all its parameters", () => {
+  for (const code of languageCodes()) {
+    for (const [key, text] of Object.entries(textsIn(code))) {
+      if (typeof text === "function") {
+        const values = Array.from({ length: text.length }, (_, index) => `«${index}»`);
+        const written = text(...(key === "missingFeatures" ? [values] : values));
+        for (const value of values) {
+          assert.ok(written.includes(value), `${code}: ${key}`);
+        }
+      }
+    }
+    assert.doesNotMatch(textsIn(code).facts("102", null, "25.0"), /null/, code);
+  }
+});
+
 test("language codes are valid", () => {
   assert.deepEqual(Intl.getCanonicalLocales(languageCodes()), languageCodes());
 });
