@@ -51,7 +51,7 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     delivery.add_argument(
         "--outbox", metavar="FILE", help="keeps what is not yet delivered (default: in the state folder)"
     )
-    delivery.add_argument("--device-id", metavar="NAME", help="name of this device for MQTT (default: the host name)")
+    delivery.add_argument("--device-id", metavar="NAME", help="name of this device for MQTT (default: HOST-SERVICE)")
     delivery.add_argument("--systemd-unit", choices=SERVICES, help="print a unit for systemd that runs this service")
 
 

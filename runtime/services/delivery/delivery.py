@@ -101,7 +101,9 @@ def open_delivery(settings: DeliverySettings, *, source: Source, say: Callable[[
     )
     receivers: list[Receiver] = []
     if settings.mqtt is not None:
-        receivers.append(MqttReceiver(settings.mqtt, device_id(settings.device_id), discovery=settings.discovery))
+        receivers.append(
+            MqttReceiver(settings.mqtt, device_id(settings.device_id, source), discovery=settings.discovery)
+        )
     if settings.webhook is not None:
         receivers.append(WebhookReceiver(settings.webhook))
     if settings.command is not None:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 from runtime.answers.answer import Verdict
 from runtime.distribution import __version__
 from runtime.errors import FlowerError
+from runtime.services.delivery.event import Source
 
 DISCOVERY_PREFIX = "homeassistant"
 """The topic under which Home Assistant looks for devices, unless its user has changed it."""
@@ -54,11 +55,12 @@ class Topics:
         return f"{self.base}/availability"
 
 
-def device_id(name: str | None = None) -> str:
+def device_id(name: str | None, source: Source) -> str:
     """Return an identifier of this device for topics and for Home Assistant.
 
     Args:
-        name: from the user; None for the name of the host.
+        name: from the user; None for the name of the host and the service, as two services of a host are two devices.
+        source: the service.
 
     Returns:
         ``name`` with the characters a to z, 0 to 9, ``_`` and ``-``; others become ``-``.
@@ -66,11 +68,11 @@ def device_id(name: str | None = None) -> str:
     Raises:
         FlowerError: nothing is left of ``name``.
     """
-    given = socket.gethostname().partition(".")[0] if name is None else name
+    given = f"{socket.gethostname().partition('.')[0]}-{source}" if name is None else name
     cleaned = re.sub("[^a-z0-9_-]+", "-", given.lower()).strip("-")[:LONGEST_ID]
-    if not cleaned and name is not None:
+    if not cleaned:
         raise FlowerError(f"{name!r} cannot be the id of a device; use letters, digits, '-' and '_'")
-    return cleaned or "device"
+    return cleaned
 
 
 def state(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -152,11 +152,11 @@ def test_species_is_the_label_without_a_language() -> None:
 
 
 def test_device_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert device_id("Garden Pi/2 #+") == "garden-pi-2"
-    assert len(device_id("a" * 1000)) == 64
+    assert device_id("Garden Pi/2 #+", "watch") == "garden-pi-2"
+    assert len(device_id("a" * 1000, "watch")) == 64
     monkeypatch.setattr("socket.gethostname", lambda: "Pi.home.example")
-    assert device_id() == "pi"
+    assert device_id(None, "camera") == "pi-camera"
     monkeypatch.setattr("socket.gethostname", lambda: "\u00e4\u00f6")
-    assert device_id() == "device"
+    assert device_id(None, "watch") == "watch"
     with pytest.raises(FlowerError):
-        device_id("##")
+        device_id("##", "watch")
