@@ -33,7 +33,8 @@ PACKAGES = ("finetune", "export", "benchmarks")
 OURS = {*PACKAGES, "runtime", "flower_edge"}
 OTHER_PROGRAMS = {"pip", "npm", "npx", "apt-get", "git", "curl", "jq", "cat", "python3", ".", "source", "eval",
                   "sha256sum", "pre-commit", "docker", "adb", "cd", "activate-global-python-argcomplete", "node",
-                  "torchrun", "export", "sudo", "systemctl", "tensorboard", "xdg-open"}  # fmt: skip
+                  "torchrun", "export", "sudo", "systemctl", "tensorboard", "xdg-open", "journalctl",
+                  "openssl", "umask", "mosquitto_sub", "uname", "tee"}  # fmt: skip
 """What the documents start besides this project's commands."""
 
 
@@ -110,7 +111,7 @@ def test_python_examples_of_the_runtime_run(
 
 
 def test_the_command_of_the_readme_answers(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (command,) = [command for command in commands(TEXTS["README.md"]) if command[0] == "flower-infer"]
+    command, *_ = [command for command in commands(TEXTS["README.md"]) if command[0] == "flower-infer"]
     assert flower_infer([str(photo) if word == "photo.jpg" else word for word in command[1:]]) == 0
     assert "photo.jpg" in capsys.readouterr().out
 
