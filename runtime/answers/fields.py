@@ -1,7 +1,7 @@
 """The JSON values of an answer, with what the user asked for: names in a language, Latin names, time and place."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from runtime.answers.answer import Answer, answer_to_dict
@@ -15,14 +15,20 @@ from runtime.species.names import SpeciesNames, shipped_names
 class AnswerFields:
     """What is said about a photo besides the answer itself."""
 
-    names: SpeciesNames = field(default_factory=shipped_names)
-    """Of the species. One that they do not contain has its label as its only name."""
+    read_names: Callable[[], SpeciesNames] = shipped_names
+    """Returns the names of the species. One that they do not contain has its label as its only name. It is called when
+    a name is first needed, because reading them takes time and a table of labels needs none."""
     language: str | None = None
     """Of ``name``; None for no ``name``."""
     taken: bool = False
     """Whether to say when the photo was taken."""
     place: bool = False
     """Whether to say where it was taken."""
+
+    @property
+    def names(self) -> SpeciesNames:
+        """The names of the species."""
+        return self.read_names()
 
     def to_dict(self, name: str, answer: Answer, photo: Photo | None = None) -> dict[str, Any]:
         """Return the JSON values of an answer: those of `answer_to_dict`, extended by `extend`."""

@@ -63,7 +63,7 @@ def add_model_argument(parser: argparse._ActionsContainer, default: Path) -> Non
         type=model_path,
         default=default,
         metavar="FILE",
-        help=f"a model file, or {' or '.join(SHIPPED_MODELS)} for a model inside (default: {name})",
+        help=f"a model file, or {', '.join(SHIPPED_MODELS)} for a model inside (default: {name})",
     )
 
 

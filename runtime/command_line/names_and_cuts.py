@@ -58,10 +58,14 @@ def answer_fields(options: argparse.Namespace) -> "AnswerFields":
     """
     # Imported here, because photos are opened to find their time and place, and --help needs none of that.
     from runtime.answers.fields import AnswerFields
-    from runtime.species.names import read_species_names, shipped_names
+    from runtime.species.names import SpeciesNames, read_species_names, shipped_names
 
-    names = read_species_names(Path(options.names)) if options.names else shipped_names()
-    language = names.find_language(options.language) if options.language else None
+    given = read_species_names(Path(options.names)) if options.names else None
+
+    def names() -> SpeciesNames:
+        return shipped_names() if given is None else given
+
+    language = names().find_language(options.language) if options.language else None
     return AnswerFields(names, language, taken=options.taken, place=options.gps)
 
 

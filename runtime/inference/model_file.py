@@ -208,7 +208,7 @@ def check_model_file(path: Path) -> None:
             raise ModelError(f"{path}: is a folder, not a model file")
         if not path.is_file():
             raise ModelError(
-                f"{path}: no such model file; the models inside are {' and '.join(SHIPPED_MODELS)}; make others with: "
+                f"{path}: no such model file; the models inside are {', '.join(SHIPPED_MODELS)}; make others with: "
                 f"{module_command('export')} --checkpoint FILE"
             )
         size = path.stat().st_size

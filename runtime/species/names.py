@@ -30,6 +30,8 @@ MAX_NAME = 200
 LABEL, LATIN = "label", "latin"
 LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 """The form of BCP 47: a language of two or three letters, and subtags for script, region and so on."""
+GROUP = re.compile(" (species|cultivars)$")
+"""What stands behind the scientific name of a class that is a group: wild species of a genus, or garden forms."""
 JOINERS = "\u200c\u200d"
 """Zero-width joiners have the category of control characters, but some scripts cannot be written without them."""
 
@@ -61,17 +63,19 @@ class SpeciesNames:
         raise FlowerError(f"there are no names in the language {wanted!r}; these languages are there: {there}")
 
     def latin(self, label: str) -> str | None:
-        """Return the scientific name of a class; None if the file has none."""
+        """Return the scientific name of a class, of a group with a word behind it (`GROUP`); None if there is none."""
         return self._row(label).get(LATIN)
 
     def name(self, label: str, language: str) -> str:
         """Return the name of a class in a language. Without one, it is the scientific name, and else the label.
 
+        The English word behind the name of a group (`GROUP`) is left out.
+
         Raises:
             FlowerError: there are no names in this language.
         """
         row = self._row(label)
-        return row.get(self.find_language(language)) or row.get(LATIN) or label
+        return row.get(self.find_language(language)) or GROUP.sub("", row.get(LATIN, "")) or label
 
     def _row(self, label: str) -> Mapping[str, str]:
         return self.names.get(_comparable(label), {})

@@ -62,7 +62,7 @@ def test_german_names_begin_with_a_capital_letter() -> None:
 
 
 def test_name_falls_back_to_latin_and_then_to_the_label(tmp_path: Path) -> None:
-    names = read_species_names(write(tmp_path, "label,latin,de\nrose,Rosa,Rose\nfern,Pteridium,\nmoss,,\n"))
+    names = read_species_names(write(tmp_path, "label,latin,de\nrose,Rosa,Rose\nfern,Pteridium species,\nmoss,,\n"))
     assert [names.name(label, "de") for label in ("rose", "fern", "moss", "ivy")] == [
         "Rose",
         "Pteridium",
