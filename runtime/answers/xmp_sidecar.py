@@ -6,22 +6,30 @@ property of our own, so that a new answer takes their place.
 """
 
 import io
+import os
+import shutil
+import stat
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.errors import FlowerError
-from runtime.files.atomic import write_bytes
+from runtime.files.atomic import atomic_file
 
 SUFFIX = ".xmp"
 MAX_BYTES = 4 * 1024**2
 """Largest sidecar that is read."""
+MAX_DEPTH = 64
+"""Most elements inside each other."""
 META, RDF, DC = "adobe:ns:meta/", "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://purl.org/dc/elements/1.1/"
 OWN = "urn:flower-edge:xmp:1.0/"
 """The namespace of our own property."""
 PREFIXES = {"x": META, "rdf": RDF, "dc": DC, "flowerEdge": OWN}
 SUBJECT, KEYWORDS = f"{{{DC}}}subject", f"{{{OWN}}}keywords"
 BAG, ITEM, DESCRIPTION, ABOUT = (f"{{{RDF}}}{name}" for name in ("Bag", "li", "Description", "about"))
+
+CONTAINERS = (BAG, f"{{{RDF}}}Seq", f"{{{RDF}}}Alt")
+"""What programs put keywords into. The standard asks for the first."""
 
 
 class SidecarError(FlowerError):
@@ -59,7 +67,10 @@ def write_sidecar(photo: Path, keywords: Sequence[str]) -> bool:
     content = ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
     if content == old:
         return False
-    write_bytes(path, content)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+        if old is not None:
+            shutil.copymode(path, temporary)  # others of a shared group may be allowed to write it
     return True
 
 
@@ -76,24 +87,46 @@ def sidecar_problem(photo: str, keywords: Sequence[str]) -> SidecarError | None:
 
 def _read(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        # Non-blocking, so that a FIFO is refused and not waited for.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         return None
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise SidecarError(f"{path}: not a file; it is not changed")
+        content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise SidecarError(f"{path}: larger than {MAX_BYTES // 1024**2} MB; not a sidecar")
     return content
 
 
 class _TreeBuilder(ET.TreeBuilder):
+    """Refuses what XMP has none of: a document type, whose entities could expand to gigabytes, and deep nesting."""
+
+    def __init__(self) -> None:
+        super().__init__(insert_comments=True)
+        self._depth = 0
+
     def doctype(self, *_: object) -> None:
-        """Refuse a document type, which XMP has none of. Its entities could expand to gigabytes."""
+        """Is called for a document type."""
         raise ValueError("it has a document type")
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> ET.Element:
+        """Begin an element."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:  # the library writes elements by recursion
+            raise ValueError(f"more than {MAX_DEPTH} elements inside each other")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ET.Element:
+        """End an element."""
+        self._depth -= 1
+        return super().end(tag)
 
 
 def _parse(content: bytes, path: Path) -> ET.Element:
     try:
-        parser = ET.XMLParser(target=_TreeBuilder(insert_comments=True))  # noqa: S314 (see `_TreeBuilder`)
+        parser = ET.XMLParser(target=_TreeBuilder())  # noqa: S314 (see `_TreeBuilder`)
         return ET.fromstring(content, parser)  # noqa: S314
     except (ET.ParseError, ValueError, LookupError) as error:
         raise SidecarError(f"{path}: not XMP ({error}); it is not changed") from None
@@ -129,7 +162,7 @@ def _replace_keywords(root: ET.Element, keywords: Sequence[str], path: Path) -> 
     subject = place.find(SUBJECT)
     if subject is None:
         subject = ET.SubElement(place, SUBJECT)
-    bag = subject.find(BAG)
+    bag = next((subject.find(kind) for kind in CONTAINERS if subject.find(kind) is not None), None)
     if bag is None:
         bag = ET.SubElement(subject, BAG)
     for item in bag.findall(ITEM):

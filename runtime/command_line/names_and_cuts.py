@@ -1,6 +1,7 @@
 """Options of ``flower-infer`` that say which answers are names, which names can occur, and how they are written."""
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,12 @@ def add_field_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def answer_fields(options: argparse.Namespace) -> "AnswerFields":
+def answer_fields(options: argparse.Namespace, classes: Collection[str]) -> "AnswerFields":
     """Return what the options say about the content of an answer.
+
+    Args:
+        options: of the command line.
+        classes: of the model, which a file of names may name.
 
     Raises:
         FlowerError: the file of names cannot be used, or has no names in this language.
@@ -60,7 +65,7 @@ def answer_fields(options: argparse.Namespace) -> "AnswerFields":
     from runtime.answers.fields import AnswerFields
     from runtime.species.names import SpeciesNames, read_species_names, shipped_names
 
-    given = read_species_names(Path(options.names)) if options.names else None
+    given = read_species_names(Path(options.names), classes) if options.names else None
 
     def names() -> SpeciesNames:
         return shipped_names() if given is None else given

@@ -64,10 +64,9 @@ def _time(tags: Mapping[int, Any]) -> str | None:
             continue
         year, month, day, time = found.groups()
         zone = _text(tags.get(zone_tag))
-        with suppress(ValueError):  # cameras without a set clock record zeros
-            return datetime.fromisoformat(
-                f"{year}-{month}-{day}T{time}{zone if ZONE.fullmatch(zone) else ''}"
-            ).isoformat()
+        for with_zone in (zone, "") if ZONE.fullmatch(zone) else ("",):
+            with suppress(ValueError):  # cameras without a set clock record zeros
+                return datetime.fromisoformat(f"{year}-{month}-{day}T{time}{with_zone}").isoformat()
     return None
 
 

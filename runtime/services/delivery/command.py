@@ -13,6 +13,7 @@ from runtime.errors import FlowerError
 from runtime.services.delivery.event import AnswerEvent, DeliveryError
 from runtime.services.delivery.mqtt_address import PASSWORD_FILE_VARIABLE, PASSWORD_VARIABLE
 from runtime.services.delivery.webhook import TOKEN_VARIABLE
+from runtime.services.serving.settings import TOKEN_VARIABLE as SERVICE_TOKEN_VARIABLE
 
 TIMEOUT_S = 60.0
 """Seconds after which a command is ended."""
@@ -22,8 +23,9 @@ SHOWN = 200
 """Most characters of standard error in a message."""
 POLL_S = 0.05
 """Seconds between two looks at whether the command has ended."""
-SECRETS = (PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE, TOKEN_VARIABLE)
-"""Environment variables that the command does not get."""
+SECRETS = (PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE, TOKEN_VARIABLE, SERVICE_TOKEN_VARIABLE, "CAMERA", "OPTIONS")
+"""Environment variables that the command does not get. The last two are those of the units of systemd: an address may
+hold a password."""
 
 
 class CommandReceiver:

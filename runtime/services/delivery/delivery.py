@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.errors import FlowerError
 from runtime.photos.open_photo import Photo
 from runtime.services.delivery.command import CommandReceiver
 from runtime.services.delivery.conditions import Conditions
@@ -66,17 +67,18 @@ class Delivery:
         self._source = source
         self._with_picture = with_picture
 
-    def offer(self, answer: Mapping[str, Any], photo: Photo | None) -> None:
+    def offer(self, answer: Mapping[str, Any], photo: Photo | None, identity: str | None = None) -> None:
         """Deliver an answer if the conditions hold. Returns when it waits safely on the disk.
 
         Args:
             answer: JSON values, as `runtime.answers.answer.answer_to_dict` gives them.
             photo: from which the picture is made. None, and a photo that cannot be decoded any more, give no picture.
+            identity: text that is the same if the same answer is offered again; None for an answer of its own.
         """
         if self._outbox is None or not self._conditions.accept(answer):
             return
         picture = small_picture(photo) if self._with_picture and photo is not None else None
-        self._outbox.put(new_event(answer, self._source, picture))
+        self._outbox.put(new_event(answer, self._source, picture, identity))
 
 
 @contextmanager
@@ -134,5 +136,14 @@ def default_outbox(command: str) -> Path:
     else:
         state = os.environ.get("XDG_STATE_HOME", "")
         # The specification says: a relative path is not valid and counts as not set.
-        folder = (Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state") / "flower-edge"
+        folder = (Path(state) if Path(state).is_absolute() else _home() / ".local" / "state") / "flower-edge"
     return folder / f"outbox-{command}.sqlite"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise FlowerError(
+            "this user has no home folder for what waits for delivery; name a file with --outbox"
+        ) from None

@@ -38,19 +38,25 @@ class AnswerEvent:
 PICTURE_SIDE = 640
 """Longest side of the picture of an event, pixels."""
 
+NAMESPACE = uuid.UUID("0b0cf5a2-7f0e-4d5e-9a53-5a3a7d0a5d1e")
+"""Of the identifiers that are made from text (RFC 9562, section 5.5)."""
 Source = Literal["watch", "camera", "serve"]
 
 
-def new_event(answer: Mapping[str, Any], source: Source, picture: bytes | None = None) -> AnswerEvent:
+def new_event(
+    answer: Mapping[str, Any], source: Source, picture: bytes | None = None, identity: str | None = None
+) -> AnswerEvent:
     """Return the event of an answer that was just made.
 
     Args:
         answer: JSON values, as `runtime.answers.answer.answer_to_dict` gives them.
         source: the service.
         picture: see `AnswerEvent.picture`.
+        identity: text from which ``id`` is made; None for a random one.
     """
     now = datetime.now().astimezone().isoformat(timespec="seconds")
-    return AnswerEvent({"id": uuid.uuid4().hex, "time": now, "source": source, **answer}, picture)
+    identifier = uuid.uuid4() if identity is None else uuid.uuid5(NAMESPACE, identity)
+    return AnswerEvent({"id": identifier.hex, "time": now, "source": source, **answer}, picture)
 
 
 class DeliveryError(FlowerError):

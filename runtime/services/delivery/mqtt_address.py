@@ -58,10 +58,11 @@ def parse_mqtt_address(url: str) -> MqttAddress:
             f"environment variable {PASSWORD_VARIABLE}, or into a file that {PASSWORD_FILE_VARIABLE} names"
         )
     if parts.scheme not in PORTS or not parts.hostname or port == 0 or parts.fragment:
-        raise FlowerError(f"{url!r} is no address of an MQTT broker; write mqtt://USER@HOST:PORT or mqtts://…")
+        # The address is not repeated: a mistyped one may hold a password.
+        raise FlowerError("this is no address of an MQTT broker; write mqtt://USER@HOST:PORT or mqtts://…")
     options = parse_qs(parts.query, keep_blank_values=True)
     if unknown := options.keys() - ({"ca"} if parts.scheme == "mqtts" else set()):
-        raise FlowerError(f"{url!r}: unknown option {min(unknown)!r}; mqtts:// takes ?ca=FILE")
+        raise FlowerError(f"unknown option {min(unknown)!r} in the address of the MQTT broker; mqtts:// takes ?ca=FILE")
     ca = Path(options["ca"][-1]) if "ca" in options else None
     if ca is not None and not ca.is_file():
         raise FlowerError(f"{ca}: no such file; ?ca= names the certificates of the authorities to trust")

@@ -46,7 +46,7 @@ MAX_MOVED_LOGS = 400
 """Most moved logs that are read, the newest: those of a year, if a log is moved each day."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileVersion:
     """Size and time of a file, which show whether its content changed."""
 

@@ -59,7 +59,7 @@ def watch(
     say: Callable[[str], None] = lambda _: None,
     *,
     describe: Describe = answer_to_dict,
-    on_answer: Callable[[str, dict[str, Any]], None] = lambda *_: None,
+    on_answer: Callable[[str, FileVersion, dict[str, Any]], None] = lambda *_: None,
     alive: Callable[[], None] = lambda: None,
 ) -> Iterator[str]:
     """Answer the photos in ``folder`` and below it as they arrive, for ever. Yields each line that was logged.
@@ -77,9 +77,9 @@ def watch(
         interval: seconds between two scans.
         say: shows a line to the user: what cannot be read now, and what is left out. Each is said once.
         describe: makes the JSON values of an answer.
-        on_answer: takes the path of a photo and these values before the line is logged. After a ``kill -9`` between the
-            two, the photo is answered again, so nothing is lost, but an answer may come twice.
-        alive: is called after each scan and each photo.
+        on_answer: takes the path of a photo, the version of its file and these values before the line is logged. After
+            a ``kill -9`` between the two, the photo is answered again: nothing is lost, but an answer may come twice.
+        alive: is called often: for each photo that a scan finds, and after each answer.
 
     Raises:
         FlowerError: the path of the log leads to another file, or the model failed. The photo is then not logged, and
@@ -95,6 +95,7 @@ def watch(
         left_out: Counter[str] = Counter()
         present: dict[str, FileVersion] = {}
         for place, found in photos_present(folder, left_out):
+            alive()  # a large folder, or one of a slow disk, takes minutes
             if isinstance(found, FileVersion):
                 present[place] = found
             else:
@@ -115,7 +116,7 @@ def watch(
                 # If the file has changed or disappeared since the scan, perhaps only a part of it was read.
                 if entry is not None and file_version(photo) == state.version:
                     if "error" not in entry:
-                        on_answer(photo, entry)
+                        on_answer(photo, state.version, entry)
                     yield _append(log, photo, state.version, entry, alive)
                 alive()
             if state.problem:

@@ -1,5 +1,6 @@
 """Keywords in the sidecar of a photo."""
 
+import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def test_what_other_programs_wrote_stays(tmp_path: Path) -> None:
         b"no xml",
         b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'.encode("utf-16"),
+        b"<a>" * 2000 + b"</a>" * 2000,
         b"<a/>",
         b"",
         b'<?xml version="1.0" encoding="x-none"?><a/>',
@@ -69,3 +71,19 @@ def test_files_that_are_no_sidecars_are_not_changed(tmp_path: Path, content: byt
     with pytest.raises(SidecarError, match="not changed"):
         write_sidecar(photo, ["rose"])
     assert sidecar_path(photo).read_bytes() == content
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    os.mkfifo(sidecar_path(photo))
+    with pytest.raises(SidecarError, match="not a file"):
+        write_sidecar(photo, ["rose"])
+
+
+def test_other_containers_and_permissions_stay(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    sidecar_path(photo).write_text(OTHER.replace("rdf:Bag", "rdf:Seq"))
+    sidecar_path(photo).chmod(0o664)
+    write_sidecar(photo, ["Rosa cultivars"])
+    assert keywords(photo) == ["Garten", "rose", "Rosa cultivars"]
+    assert sidecar_path(photo).stat().st_mode & 0o777 == 0o664

@@ -268,7 +268,7 @@ def test_an_answer_is_handed_on_before_it_is_logged(
             log,
             1,
             describe=lambda name, answer: {"photo": name, "best": answer.best.label},
-            on_answer=lambda photo, entry: handed.append((photo, entry["best"], len(log.answered))),
+            on_answer=lambda photo, _, entry: handed.append((photo, entry["best"], len(log.answered))),
             alive=lambda: alive.append(None),
         ):
             pass
