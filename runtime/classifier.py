@@ -32,8 +32,8 @@ class FlowerClassifier:
     Several threads may share one instance: nothing in it changes after it is made.
 
     Args:
-        model: a file written by ``python -m export``, or the name of a model inside the package: ``full`` (the default)
-            or ``slim``, which is smaller and faster and a little less accurate.
+        model: a file written by ``python -m export``, or the name of a model inside the package: ``full`` (the
+            default), or ``slim`` and ``tiny``, which are smaller and faster and a little less accurate.
         device: ``auto`` (the best device that starts), or a name in `runtime.inference.devices.DEVICES`: ``cpu``, …
         threads: CPU threads for the network; by default the number of physical cores that this process may use.
         min_probability: the probability below which an answer is no name, 0 to 1; by default the model's threshold.

@@ -7,8 +7,9 @@ FOLDER = Path(__file__).parents[1] / "models"
 SHIPPED_MODELS = {
     "full": FOLDER / "flowers-resnet50-int8.onnx",
     "slim": FOLDER / "flowers-resnet50-slim-int8.onnx",
+    "tiny": FOLDER / "flowers-resnet50-tiny-int8.onnx",
 }
-"""Name → model file. *slim* is less than half as large and more than twice as fast, and a little less accurate."""
+"""Name → model file. *slim* and *tiny* are smaller and faster, and a little less accurate."""
 DEFAULT_MODEL = SHIPPED_MODELS["full"]
 SMALL_MODEL = SHIPPED_MODELS["slim"]
 """For phones and browsers, which download the model first."""

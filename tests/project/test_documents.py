@@ -19,7 +19,8 @@ from runtime.command_line.flower_infer import main as flower_infer
 from runtime.inference.shipped_models import DEFAULT_MODEL, SHIPPED_MODELS
 
 ROOT = Path(__file__).parents[2]
-CARDS = {"full": DEFAULT_MODEL.with_name("MODEL_CARD.md"), "slim": DEFAULT_MODEL.with_name("MODEL_CARD-slim.md")}
+CARDS = {"full": DEFAULT_MODEL.with_name("MODEL_CARD.md"), "slim": DEFAULT_MODEL.with_name("MODEL_CARD-slim.md"),
+         "tiny": DEFAULT_MODEL.with_name("MODEL_CARD-tiny.md")}  # fmt: skip
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
@@ -131,7 +132,7 @@ def test_the_numbers_of_the_readme_are_the_reports() -> None:
     assert len(rows) == 4
     assert set(rows) <= set(report)
     report = (ROOT / "benchmarks" / "report" / "compare.md").read_text(encoding="utf-8").splitlines()
-    (section,) = re.findall(r"^## Two sizes\n(.*?)^## ", TEXTS["README.md"], re.M | re.S)
+    (section,) = re.findall(r"^## Three sizes\n(.*?)^## ", TEXTS["README.md"], re.M | re.S)
     rows = [line for line in section.splitlines() if line.startswith("| ")]
     assert len(rows) > 5
     assert set(rows) <= set(report)
