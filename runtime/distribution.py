@@ -21,6 +21,18 @@ def module_command(package: str) -> str:
     return f"python -m {PACKAGE_PREFIX}{package}"
 
 
+def install_command(extra: str) -> str:
+    """Return the command that installs the packages of an extra, for messages.
+
+    Args:
+        extra: a key of ``[project.optional-dependencies]`` in ``pyproject.toml``.
+
+    Returns:
+        ``pip install '.[serve]'`` in a checkout, ``pip install 'flower-edge[serve]'`` where the wheel is installed.
+    """
+    return f"pip install '{'flower-edge' if PACKAGE_PREFIX else '.'}[{extra}]'"
+
+
 def tool_versions(*distributions: str) -> dict[str, str]:
     """Return the versions of this project, of Python and of the installed ``distributions``, to be recorded."""
     # Imported here because these imports take longer than everything else that `flower-infer --version` needs.

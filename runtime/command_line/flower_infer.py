@@ -20,6 +20,7 @@ from runtime.command_line.standard_streams import print_error, print_line
 from runtime.distribution import __version__
 from runtime.errors import FlowerError, says_too_little_memory
 from runtime.inference.devices import DEVICE_NAMES
+from runtime.services.systemd.unit import SERVICES
 
 # numpy, Pillow and onnxruntime are imported where they are first needed, so that --help and wrong options are fast.
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ examples:
   curl -s https://…/photo.jpg | flower-infer -
   flower-infer --only garden.txt rose.jpg   only the names in a file, one a line
   flower-infer --strict holiday/            fewer names, and fewer wrong ones
-  flower-infer --model slim rose.jpg        the smaller and faster model inside
+  flower-infer --model tiny rose.jpg        the smallest and fastest model inside
   flower-infer --model my-model.onnx rose.jpg
   flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
   flower-infer --info                       show the metadata of the model
@@ -75,7 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"where to run: {', '.join(DEVICE_NAMES)} (default: auto, the best that starts)",
     )  # fmt: skip
     network.add_argument(
-        "--model", metavar="FILE", help="a model file, or a model inside: full (default), or slim, smaller and faster"
+        "--model",
+        metavar="FILE",
+        help="a model file, or a model inside: full (default), slim, tiny (smaller and faster)",
     )
     add_threads_argument(network)
     add_service_arguments(parser)
@@ -84,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     other.add_argument(
         "--list-devices", action="store_true", help="show the devices that the installed onnxruntime supports"
     )
+    other.add_argument("--systemd-unit", choices=SERVICES, help="print a unit for systemd that runs a service")
     other.add_argument("--version", action="version", version=f"flower-infer {__version__}")
     return parser
 
@@ -100,7 +104,10 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
     options = parser.parse_args(arguments)
     named = (options.photos, options.watch, options.camera, options.systemd_unit)
     if sum([*map(bool, named), options.serve, options.info, options.list_devices]) != 1:
-        parser.error("give either photos or one of --watch, --camera, --serve, --info and --list-devices (see --help)")
+        parser.error(
+            "give either photos or one of --watch, --camera, --serve, --systemd-unit, --info and --list-devices "
+            "(see --help)"
+        )
     if (problem := misplaced_option(options)) is not None:
         parser.error(problem)
     if options.csv and not options.photos:
@@ -190,7 +197,6 @@ def _show(text: str) -> int:
 
 def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
     from runtime.answers.fields import keywords
-    from runtime.answers.xmp_sidecar import sidecar_problem
     from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
     from runtime.command_line.progress import Progress
     from runtime.photos.left_out import left_out_message
@@ -206,7 +212,7 @@ def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) 
             yield _content(photo) if name == "-" and (options.taken or options.gps) else photo
 
     status = EXIT_OK
-    fields = answer_fields(options)
+    fields = answer_fields(options, classifier.classes)
     progress = Progress(_counter(options), shown=not options.quiet)
     if options.csv:
         print_line(csv_rows([CSV_COLUMNS]))
@@ -218,7 +224,7 @@ def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) 
             # Each answer is flushed, so that a reader of the pipe gets it at once.
             print_line(_format(name, photo, answer, classifier, options, fields))
             if options.write_xmp and name != "-":
-                problem = sidecar_problem(name, keywords(fields.to_dict(name, answer)))
+                problem = _write_sidecar(name, keywords(fields.to_dict(name, answer)))
         if problem is not None:
             status = EXIT_FAILED
             if not options.quiet:
@@ -228,6 +234,13 @@ def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) 
     if left_out and not options.quiet:
         print_error(FlowerError(left_out_message(left_out)))
     return status
+
+
+def _write_sidecar(photo: str, words: Sequence[str]) -> FlowerError | None:
+    """Put keywords into the sidecar of a photo, and return why that was not possible, if so."""
+    from runtime.answers.xmp_sidecar import sidecar_problem  # its library of XML takes time to import
+
+    return sidecar_problem(photo, words)
 
 
 def _content(photo: "Photo | FlowerError") -> "Photo | FlowerError":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import NoReturn
 
-from runtime.distribution import PACKAGE_PREFIX
+from runtime.distribution import install_command
 from runtime.errors import FlowerError, debugging
 
 EXTRAS = {
@@ -28,8 +28,7 @@ def missing_package_message(package: str, error: ModuleNotFoundError, first_argu
         first_argument: of the command line, which may be a subcommand.
     """
     extra = EXTRAS.get(f"{package} {first_argument}", EXTRAS[package])
-    distribution = "flower-edge" if PACKAGE_PREFIX else "."
-    return f"{package}: {error.name} is not installed; run: pip install '{distribution}[{extra}]'"
+    return f"{package}: {error.name} is not installed; run: {install_command(extra)}"
 
 
 def run_package(package: str) -> NoReturn:

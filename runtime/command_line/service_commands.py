@@ -22,12 +22,10 @@ from runtime.errors import FlowerError
 from runtime.photos.formats import load_all_decoders
 from runtime.services.delivery.delivery import Delivery, DeliverySettings, open_delivery
 from runtime.services.delivery.event import Source
-from runtime.services.systemd.messages import notify
+from runtime.services.systemd.messages import notify, sign_of_life_s
 
 EXIT_TERMINATED = 143
 """Exit status after SIGTERM, as of a process that does not handle it."""
-HEARTBEAT_S = 10.0
-"""Seconds between two messages to systemd's watchdog, at least."""
 
 
 def run_service(classifier: FlowerClassifier, options: argparse.Namespace) -> int:
@@ -37,7 +35,7 @@ def run_service(classifier: FlowerClassifier, options: argparse.Namespace) -> in
         FlowerError: an option is not valid, a package is missing, or a file, a camera or an address cannot be used.
     """
     load_all_decoders()
-    fields = answer_fields(options)
+    fields = answer_fields(options, classifier.classes)
     source: Source = "watch" if options.watch else "camera" if options.camera else "serve"
     service = {"watch": _watch, "camera": _camera, "serve": _serve}[source]
     with open_delivery(_delivery_settings(options), source=source, say=_say) as delivery:
@@ -57,7 +55,7 @@ def _delivery_settings(options: argparse.Namespace) -> DeliverySettings:
 
 
 def _watch(classifier: FlowerClassifier, options: argparse.Namespace, fields: AnswerFields, delivery: Delivery) -> int:
-    from runtime.services.watching.answer_log import DEFAULT_LOG_NAME, open_answer_log
+    from runtime.services.watching.answer_log import DEFAULT_LOG_NAME, FileVersion, open_answer_log
     from runtime.services.watching.watch import watch
 
     folder = Path(options.watch)
@@ -65,10 +63,16 @@ def _watch(classifier: FlowerClassifier, options: argparse.Namespace, fields: An
         raise FlowerError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder to watch'}")
     say: Callable[[str], None] = (lambda _: None) if options.quiet else _say
 
-    def on_answer(photo: str, values: dict[str, Any]) -> None:
-        delivery.offer(values, photo)
-        if options.write_xmp and (problem := sidecar_problem(photo, keywords(values))) is not None:
-            _say(str(problem))
+    said: set[Path] = set()
+
+    def on_answer(photo: str, version: FileVersion, values: dict[str, Any]) -> None:
+        # First the sidecar: if the process is killed here, nothing was delivered that would be delivered again.
+        problem = sidecar_problem(photo, keywords(values)) if options.write_xmp else None
+        if problem is not None and (folder := Path(photo).parent) not in said:
+            said.add(folder)
+            _say(f"{problem}; further problems in this folder are not said")
+        # After a kill between the delivery and the log, the same answer has the same identifier.
+        delivery.offer(values, photo, identity=f"{photo}\0{version.size}\0{version.modified_ns}")
 
     with (
         open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME, _say) as log,
@@ -109,9 +113,8 @@ def _camera(classifier: FlowerClassifier, options: argparse.Namespace, fields: A
         **{name: value for name, value in given.items() if value is not None},
     )
     with _terminable():
-        answers = answer_camera(classifier, settings, say=_say, on_frame=_heartbeat())
-        notify("READY=1")
-        for each in answers:
+        # The first call comes with the first frame: a camera that cannot be opened is not ready.
+        for each in answer_camera(classifier, settings, say=_say, on_frame=_ready_at_first_call(_heartbeat())):
             values = fields.extend(each.answer)
             delivery.offer(values, each.picture)
             if not options.quiet:
@@ -151,14 +154,26 @@ def _say(line: str) -> None:
 
 def _heartbeat() -> Callable[[], None]:
     """Return a function that tells systemd's watchdog, not too often, that the service is alive."""
-    last = [0.0]
+    last, interval = [0.0], sign_of_life_s()
 
     def alive() -> None:
-        if time.monotonic() - last[0] >= HEARTBEAT_S:
+        if time.monotonic() - last[0] >= interval:
             last[0] = time.monotonic()
             notify("WATCHDOG=1")
 
     return alive
+
+
+def _ready_at_first_call(alive: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls ``alive``, and whose first call tells systemd that the service is ready."""
+    messages = ["READY=1"]
+
+    def ready_and_alive() -> None:
+        if messages:
+            notify(messages.pop())
+        alive()
+
+    return ready_and_alive
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 import argparse
 
 from runtime.command_line.arguments import positive_int
-from runtime.services.systemd.unit import SERVICES
 
 OF_WATCH = ("output",)
 OF_CAMERA = ("every", "on_motion", "keep", "keep_mb")
 OF_SERVE = ("host", "port", "page", "token_file", "allow_anyone")
 OF_DELIVERY = ("mqtt", "webhook", "exec", "deliver", "cooldown", "outbox", "device_id")
-MEGABYTE = 1024**2
+MEGABYTE = 1_000_000
+"""Bytes in the unit of ``--keep-mb``."""
 
 
 def add_service_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,11 +52,10 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
         "--outbox", metavar="FILE", help="keeps what is not yet delivered (default: in the state folder)"
     )
     delivery.add_argument("--device-id", metavar="NAME", help="name of this device for MQTT (default: HOST-SERVICE)")
-    delivery.add_argument("--systemd-unit", choices=SERVICES, help="print a unit for systemd that runs this service")
 
 
 def misplaced_option(options: argparse.Namespace) -> str | None:
-    """Return what is wrong if an option was given without the service that it belongs to, otherwise None."""
+    """Return what is wrong if an option was given without what it belongs to, otherwise None."""
     groups = (
         (OF_WATCH, "--watch; without it, redirect standard output: > FILE", options.watch),
         (OF_CAMERA, "--camera", options.camera),
@@ -65,8 +64,14 @@ def misplaced_option(options: argparse.Namespace) -> str | None:
     )
     for names, owner, given in groups:
         for name in names:
-            if not given and getattr(options, name) not in (None, False):
+            value = getattr(options, name)
+            # 0 is a value that was given, and it is equal to False.
+            if not given and not (value is None or value is False):
                 return f"--{name.replace('_', '-')} is for {owner}"
+    if options.keep_mb is not None and not options.keep:
+        return "--keep-mb belongs to --keep"
+    if options.write_xmp and not (options.photos or options.watch):
+        return "--write-xmp is for photos and --watch"
     return None
 
 

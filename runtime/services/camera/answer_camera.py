@@ -100,8 +100,10 @@ def answer_camera(
         classifier: names the flowers.
         settings: what is read and how.
         say: shows a line to the user: outages of the source, and pictures that cannot be kept. Each is said once.
-        on_frame: is called regularly while frames arrive and during an outage, at least twice a second unless the
-            network takes longer. If it stays away, the service hangs.
+        on_frame: is called when the first frame is there, and then regularly while frames arrive and during an outage,
+            at least twice a second unless the network takes longer, also if no frame is answered. If it stays away
+            later, the service hangs: it, or a read of the camera that has not returned for a minute
+            (`runtime.services.camera.frames.STUCK_S`), which is said. Only a new process helps then.
 
     Raises:
         FlowerError: the source cannot be opened at the start (`runtime.services.camera.sources.CameraError` if it may

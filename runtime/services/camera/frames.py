@@ -16,6 +16,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Seconds before a source that failed is opened again. Each pause is twice as long as the one before."""
 TICK_S = 0.5
 """Longest time between two calls of ``on_frame`` while a frame is waited for, seconds."""
+STUCK_S = 60.0
+"""Seconds that the thread of a source that failed may take to release it. After them ``on_frame`` is not called."""
 CUT_OFF = 0.9
 """A film that ends before this share of the length in its header is said to be incomplete."""
 TOLERANCE_S = 0.001
@@ -65,20 +67,22 @@ def film_frames(
         on_frame: is called for each frame of the film.
 
     Raises:
-        FlowerError: the film is missing or damaged, has no frame, or its frames are too large.
+        FlowerError: the film is missing or damaged, no frame can be decoded, or its frames are too large.
     """
     capture = open_with_opencv(source)
     rhythm = Rhythm(step_s)
     count, seconds = 0, 0.0
+    decoded = False
     try:
         while capture.grab():
             on_frame()
             seconds = _film_time(capture.position_s(), seconds, count, capture.frame_rate())
             count += 1
             if rhythm.wait_s(seconds) == 0.0 and (picture := capture.retrieve()) is not None:
+                decoded = True
                 rhythm.take(seconds)
                 yield Frame(seconds, picture)
-        if not count:
+        if not decoded:
             raise FlowerError(f"{source.name}: not one frame of it can be decoded; save it as MP4 or AVI")
         if seconds < CUT_OFF * (duration := capture.duration_s()) - 1:
             say(f"{source.name}: ends after {seconds:.0f} of {duration:.0f} seconds; the rest cannot be decoded")
@@ -107,8 +111,10 @@ def live_frames(
         open_capture: opens the source. It runs in a thread.
         name: of the source, for messages.
         step_s: seconds.
-        say: shows a line to the user when an outage begins and when it ends.
-        on_frame: is called at least every `TICK_S`, during an outage as well, but not while the consumer works.
+        say: shows a line to the user when an outage begins, when it ends, and when a driver does not return.
+        on_frame: is called when the first frame is there, and from then on at least every `TICK_S`, during an outage as
+            well, but not while the consumer works. It is not called while the source is opened at the start, and not
+            after the thread of a source that failed has been blocked for `STUCK_S`: only a new process helps then.
 
     Raises:
         FlowerError: the source cannot be opened at the start, or cannot be used for a reason that does not pass.
@@ -119,7 +125,8 @@ def live_frames(
     began = working_since = outage_since = None
     try:
         while True:
-            on_frame()
+            if began is not None:
+                on_frame()
             now = time.monotonic()
             if (problem := reader.problem()) is not None:
                 if began is None or not problem.passing:
@@ -132,7 +139,7 @@ def live_frames(
                     pause = FIRST_PAUSE_S
                 working_since = None
                 reader.stop()
-                _wait(now + pause, reader, on_frame)
+                _wait(now + pause, reader, name, say, on_frame)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
                 reader = LiveReader(open_capture, name)
             elif (wait := rhythm.wait_s(now)) > 0:
@@ -142,7 +149,9 @@ def live_frames(
                 if outage_since is not None:
                     say(f"{name}: frames arrive again, after {now - outage_since:.0f} s")
                     outage_since = None
-                began = began or now
+                if began is None:
+                    began = now
+                    on_frame()
                 working_since = working_since or now
                 rhythm.take(now)
                 yield Frame(now, picture)
@@ -150,8 +159,16 @@ def live_frames(
         reader.stop()
 
 
-def _wait(until: float, reader: LiveReader, on_frame: Callable[[], None]) -> None:
+def _wait(
+    until: float, reader: LiveReader, name: str, say: Callable[[str], None], on_frame: Callable[[], None]
+) -> None:
     """Wait until a time of the clock, and for the end of a thread that still uses the source."""
-    while time.monotonic() < until or not reader.has_ended():
-        on_frame()
+    stuck_at = time.monotonic() + STUCK_S
+    is_said = False
+    while (now := time.monotonic()) < until or not reader.has_ended():
+        if now < stuck_at or reader.has_ended():
+            on_frame()
+        elif not is_said:
+            say(f"{name}: its driver does not return, so it cannot be opened again; restart the service")
+            is_said = True
         time.sleep(max(0.0, min(TICK_S, until - time.monotonic())) or TICK_S)

@@ -10,7 +10,7 @@ from runtime.errors import FlowerError
 from runtime.services.camera.sources import CameraError, Capture
 
 NO_FRAME_S = 10.0
-"""A source counts as failed when no frame came for this many seconds."""
+"""A source counts as failed when no frame came, or none could be decoded, for this many seconds."""
 OPENING_S = 20.0
 """Seconds that opening and the first frame may take."""
 
@@ -35,7 +35,8 @@ class LiveReader:
         self._wanted = False
         self._picture: np.ndarray | None = None
         self._problem: FlowerError | None = None
-        self._last_frame: float | None = None
+        self._last_frame: float | None = None  # decoded or not
+        self._undecoded_since: float | None = None  # when the first wanted frame after a decoded one was not decoded
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
@@ -61,8 +62,14 @@ class LiveReader:
             if self._last_frame is None:
                 late = now - self._started > OPENING_S
                 return CameraError(f"{self._name}: no frame {OPENING_S:.0f} s after it was opened") if late else None
-            late = now - self._last_frame > NO_FRAME_S
-            return CameraError(f"{self._name}: no frame for {NO_FRAME_S:.0f} s") if late else None
+            if now - self._last_frame > NO_FRAME_S:
+                return CameraError(f"{self._name}: no frame for {NO_FRAME_S:.0f} s")
+            if self._undecoded_since is not None and now - self._undecoded_since > NO_FRAME_S:
+                return CameraError(
+                    f"{self._name}: its frames cannot be decoded, for {NO_FRAME_S:.0f} s now; set the camera to another"
+                    " format, such as MJPEG or H.264 with 8 bits"
+                )
+            return None
 
     def stop(self) -> None:
         """Let the thread release the source as soon as its read returns. Does not wait for it."""
@@ -95,10 +102,15 @@ class LiveReader:
                     return
                 self._last_frame = time.monotonic()
                 wanted = self._wanted
-            picture = capture.retrieve() if wanted else None
-            if picture is not None:
-                with self._changed:
-                    self._picture, self._wanted = picture, False
+            if not wanted:
+                continue
+            picture = capture.retrieve()
+            with self._changed:
+                if picture is None:
+                    if self._undecoded_since is None:
+                        self._undecoded_since = time.monotonic()
+                else:
+                    self._picture, self._wanted, self._undecoded_since = picture, False, None
                     self._changed.notify_all()
 
     def _fail(self, error: FlowerError) -> None:

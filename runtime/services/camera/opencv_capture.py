@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.distribution import PACKAGE_PREFIX
+from runtime.distribution import install_command
 from runtime.errors import FlowerError, debugging
 from runtime.services.camera.sources import CameraError, Source, check_film, check_frame_size
 
@@ -43,8 +43,7 @@ def load_opencv() -> Any:
     try:
         import cv2
     except ModuleNotFoundError:
-        distribution = "flower-edge" if PACKAGE_PREFIX else "."
-        raise FlowerError(f"--camera needs OpenCV; run: pip install '{distribution}[camera]'") from None
+        raise FlowerError(f"--camera needs OpenCV; run: {install_command('camera')}") from None
     except ImportError as error:
         raise FlowerError(f"OpenCV is installed but cannot be loaded ({error}); install it again") from None
     return cv2

@@ -78,7 +78,7 @@ class PiCapture:
         return True
 
     def retrieve(self) -> np.ndarray | None:
-        """Return the next frame: uint8, shape (height, width, 3), RGB."""
+        """Return the next frame: uint8, shape (height, width, 3), RGB. None if it has another shape or dtype."""
         frame = np.asarray(self._camera.capture_array("main", wait=TIMEOUT_S))
         return np.ascontiguousarray(frame[:, :, :3]) if frame.ndim == 3 and frame.dtype == np.uint8 else None
 

@@ -7,7 +7,7 @@ import time
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
-from runtime.distribution import PACKAGE_PREFIX
+from runtime.distribution import install_command
 from runtime.errors import FlowerError
 from runtime.services.delivery.event import AnswerEvent, DeliveryError
 from runtime.services.delivery.home_assistant import (
@@ -70,8 +70,7 @@ class MqttReceiver:
         try:
             import paho.mqtt.enums  # noqa: F401 (version 2; version 1 has no such module)
         except ImportError:
-            distribution = "flower-edge" if PACKAGE_PREFIX else "."
-            raise FlowerError(f"MQTT needs paho-mqtt 2; run: pip install '{distribution}[mqtt]'") from None
+            raise FlowerError(f"MQTT needs paho-mqtt 2; run: {install_command('mqtt')}") from None
         self._address = parse_mqtt_address(url)
         self.name = self._address.name
         self._client_id = f"flower-edge-{device}"

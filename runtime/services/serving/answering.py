@@ -64,17 +64,24 @@ class AnsweringThread:
     def end(self, seconds: float) -> None:
         """End the thread after the photos that wait, and wait for that at most ``seconds``."""
         self._waiting.put(None)
-        self._thread.join(seconds)
+        self._thread.join(min(max(0.0, seconds), threading.TIMEOUT_MAX))
 
     def _work(self) -> None:
         while not self._ending and (job := self._waiting.get()) is not None:
-            self._moved, self._busy = time.monotonic(), True
-            self._answer_all(job)
-            self._busy = False
+            run = _Run(job, self)
+            try:
+                self._moved, self._busy = time.monotonic(), True
+                self._answer_all(run)
+            except Exception as error:  # it must not end the thread, and no photo may wait for ever
+                run.stop()
+                while run.taken:
+                    reason = f"the photo could not be answered ({type(error).__name__}: {error})"
+                    _finish(run.taken.popleft(), FlowerError(reason))
+            finally:
+                self._busy = False
 
-    def _answer_all(self, first: Job) -> None:
-        """Answer ``first`` and the photos that wait then, until none waits."""
-        run = _Run(first, self)
+    def _answer_all(self, run: "_Run") -> None:
+        """Answer the first photo of a run and those that wait then, until none waits."""
         begin, count = time.monotonic(), 0
         try:
             for _, result in self._classifier.predict_many(run.photos(), top=self._top):
@@ -82,8 +89,10 @@ class AnsweringThread:
                 self._moved, count = time.monotonic(), count + 1
         except Exception:
             # The error stopped the run. Its cause may be one photo, or the memory for a batch: each is tried alone.
-            for job in run.stop():
-                _finish(job, self._answer_one(job))
+            run.stop()
+            while run.taken:
+                result = self._answer_one(run.taken[0])
+                _finish(run.taken.popleft(), result)
                 self._moved, count = time.monotonic(), count + 1
         if count:
             average = (time.monotonic() - begin) / count
@@ -127,14 +136,13 @@ class _Run:
         while (job := self._take()) is not None:
             yield job.photo
 
-    def stop(self) -> list[Job]:
-        """Take no more photos, and return those without an answer."""
+    def stop(self) -> None:
+        """Take no more photos. ``taken`` then has all those without an answer."""
         with self._lock:  # a thread that decodes may be taking one
             self._stopped = True
             first, self._first = self._first, None
             if first is not None and first.answer.set_running_or_notify_cancel():
                 self.taken.append(first)  # the run failed before it took any
-            return list(self.taken)
 
     def _take(self) -> Job | None:
         with self._lock:

@@ -5,11 +5,10 @@ import hmac
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -19,13 +18,12 @@ from starlette.types import Receive, Scope, Send
 from runtime.answers.answer import Answer, answer_to_dict
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError, PhotoError, UnreadableError
-from runtime.inference.model_file import FORMAT
 from runtime.photos.formats import HAS_HEIC
 from runtime.photos.structure.heif_brands import is_heic
-from runtime.services.serving.admission import Admission, BusyError
-from runtime.services.serving.after_answer import AfterAnswer
+from runtime.services.serving.admission import Admission, BusyError, Place
 from runtime.services.serving.answering import AnsweringThread
 from runtime.services.serving.edge import GONE, wait_until_gone
+from runtime.services.serving.finishing import Extend, FinishingThread, OnAnswer
 from runtime.services.serving.metrics import CONTENT_TYPE, Metrics
 from runtime.services.serving.openapi import openapi_document
 from runtime.services.serving.page import BundleFiles
@@ -35,8 +33,6 @@ from runtime.services.serving.upload import FORM_BYTES, Upload, UploadDeadlines
 LONGEST_RETRY_S = 60
 """Most seconds after which a client is told to try again."""
 Handler = Callable[[Request], Awaitable[Response]]
-Extend = Callable[[dict[str, Any], bytes], dict[str, Any]]
-"""From the JSON values of an answer and the bytes of its photo to the JSON values that are sent."""
 
 
 class FlowerService:
@@ -46,9 +42,9 @@ class FlowerService:
         classifier: names the flowers.
         settings: of the service.
         say: shows a line to the user.
-        after_answer: gets each answer that was sent; None if nothing does.
+        description: of the model, as JSON values.
+        on_answer: gets each answer before it is sent; None if nothing does.
         extend: adds to the JSON values of an answer; None adds nothing.
-        description: of the model, as JSON values; None for `model_description`.
     """
 
     def __init__(
@@ -56,30 +52,39 @@ class FlowerService:
         classifier: FlowerClassifier,
         settings: ServeSettings,
         say: Callable[[str], None],
-        after_answer: AfterAnswer | None,
+        description: Mapping[str, Any],
+        on_answer: OnAnswer | None,
         extend: Extend | None,
-        description: Mapping[str, Any] | None,
     ) -> None:
-        self._settings, self._say, self._after_answer = settings, say, after_answer
-        self._extend = extend
+        self._settings, self._say = settings, say
         self._classes = len(classifier.classes)
-        self._model = model_description(classifier) if description is None else dict(description)
+        self._model = dict(description)
         self._document = openapi_document(classifier.classes, settings)
         self._admission = Admission(settings.queue, settings.queue_bytes + FORM_BYTES)
         self._uploads = UploadDeadlines(settings.body_seconds)
         self.metrics = Metrics(lambda: self.held)
-        self.answering = AnsweringThread(classifier)
+        self._answering = AnsweringThread(classifier)
+        self._finishing = FinishingThread(on_answer, extend, say)
         self.stopping = False
 
     @property
     def held(self) -> int:
-        """Photos that are being received or wait for their answer."""
+        """Photos that are being received, or whose answer is not yet made and handed on."""
         return self._admission.held
+
+    def is_moving(self) -> bool:
+        """Return whether photos are answered, if any wait."""
+        return self._answering.is_moving() and self._finishing.is_moving()
 
     def stop(self, upload_seconds: float) -> None:
         """Take no new photos. Those that are being received must arrive within ``upload_seconds``."""
         self.stopping = True
         self._uploads.shorten(upload_seconds)
+
+    def end(self, seconds: float) -> None:
+        """End the threads when the event loop has ended, and wait at most ``seconds`` for each."""
+        self._answering.end(seconds)
+        self._finishing.end(seconds)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -105,27 +110,26 @@ class FlowerService:
             raise self._try_later(503, "the service is stopping")
         try:
             with self._admission.place() as place:
-                upload = await self._uploads.read(request, place, self._settings.body_bytes)
+                upload = await self._receive(request, place)
                 arrived = time.monotonic()
                 answer = await self._answer(request, upload)
+                values = answer_to_dict(upload.name, replace(answer, predictions=answer.predictions[:top]))
+                # The photo keeps its place, so that more photos are refused if the answers cannot be handed on.
+                response = await asyncio.wrap_future(self._finishing.submit(values, upload.photo))
         except BusyError:
             raise self._try_later(429, "too many photos wait") from None
         except ClientDisconnect:
             return Response(status_code=GONE)
+        self.metrics.count_answer(answer.verdict, time.monotonic() - arrived)
+        return response
+
+    async def _receive(self, request: Request, place: Place) -> Upload:
+        try:
+            return await self._uploads.read(request, place, self._settings.body_bytes)
         except TimeoutError:
             if self.stopping:
                 raise self._try_later(503, "the service is stopping") from None
             raise HTTPException(408, f"the photo did not arrive in {self._settings.body_seconds:g} seconds") from None
-        except FlowerError as error:
-            raise self._failure(error, upload.photo) from None
-        self.metrics.count_answer(answer.verdict, time.monotonic() - arrived)
-        values = answer_to_dict(upload.name, replace(answer, predictions=answer.predictions[:top]))
-        if self._extend is not None:
-            values = self._extend(values, upload.photo)
-        after = None
-        if self._after_answer is not None:
-            after = BackgroundTask(_hand_over, self._after_answer, values, upload.photo)
-        return JSONResponse(values, background=after)
 
     def _top(self, request: Request) -> int:
         text = request.query_params.get("top")
@@ -139,10 +143,10 @@ class FlowerService:
         """Return the answer with all classes. A photo whose client has gone is not answered.
 
         Raises:
-            FlowerError: the photo cannot be answered.
+            HTTPException: the photo cannot be answered.
             ClientDisconnect: the connection ended.
         """
-        answer = asyncio.wrap_future(self.answering.submit(upload.photo))
+        answer = asyncio.wrap_future(self._answering.submit(upload.photo))
         gone = asyncio.create_task(wait_until_gone(request))
         either: set[asyncio.Future[Any]] = {answer, gone}
         try:
@@ -150,6 +154,8 @@ class FlowerService:
             if not answer.done():
                 raise ClientDisconnect
             return answer.result()
+        except FlowerError as error:
+            raise self._failure(error, upload.photo) from None
         finally:
             gone.cancel()
             answer.cancel()
@@ -164,12 +170,12 @@ class FlowerService:
         return HTTPException(500, "the model failed; the messages of the service say why")
 
     def _try_later(self, status: int, message: str) -> HTTPException:
-        seconds = math.ceil(self.held * self.answering.seconds_per_photo)
+        seconds = math.ceil(self.held * self._answering.seconds_per_photo)
         later = {"Retry-After": str(min(max(1, seconds), LONGEST_RETRY_S))}
         return HTTPException(status, f"{message}; try again later", headers=later)
 
     async def _health(self, request: Request) -> Response:
-        status = "stopping" if self.stopping else "ready" if self.answering.is_moving() else "stalled"
+        status = "stopping" if self.stopping else "ready" if self.is_moving() else "stalled"
         return JSONResponse({"status": status}, 200 if status == "ready" else 503)
 
     async def _describe(self, request: Request) -> Response:
@@ -210,20 +216,10 @@ class Endpoint:
         await response(scope, receive, send)
 
 
-def model_description(classifier: FlowerClassifier) -> dict[str, Any]:
-    """Return the metadata of the opened model file and the device that runs it, as JSON values."""
-    opened = {"device": classifier.device, "threads": classifier.threads}
-    return {"format": FORMAT if classifier.has_familiarity else 1, **asdict(classifier.info), **opened}
-
-
 def _carries(request: Request, token: str) -> bool:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     # Compared in a time that does not depend on how much of it is right.
     return hmac.compare_digest(given.strip().encode(), token.encode()) and scheme.lower() == "bearer"
-
-
-async def _hand_over(after_answer: AfterAnswer, values: dict[str, Any], photo: bytes) -> None:
-    after_answer.put(values, photo)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

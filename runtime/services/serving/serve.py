@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from runtime.classifier import FlowerClassifier
-from runtime.distribution import PACKAGE_PREFIX
+from runtime.distribution import install_command
 from runtime.errors import FlowerError
 from runtime.services.serving.settings import ServeSettings
 
@@ -18,9 +18,9 @@ def serve(
     settings: ServeSettings,
     *,
     say: Callable[[str], None],
+    description: Mapping[str, Any],
     on_answer: Callable[[dict[str, Any], bytes], None] | None = None,
     extend: Callable[[dict[str, Any], bytes], dict[str, Any]] | None = None,
-    description: Mapping[str, Any] | None = None,
 ) -> None:
     """Answer photos over HTTP until SIGTERM or SIGINT, then finish the answers that are begun and return.
 
@@ -30,12 +30,15 @@ def serve(
         classifier: names the flowers.
         settings: where to listen, and the limits.
         say: shows a line to the user: the address, and what goes wrong.
-        on_answer: is called in a thread of its own after an answer was sent, with the answer as JSON values and the
-            bytes of the photo. Answers do not wait for it: if it is too slow, some are left out.
+        description: of the model, as JSON values for ``/model``. ``flower-infer`` gives what
+            `runtime.command_line.descriptions.model_values` returns.
+        on_answer: gets the JSON values that are sent and the bytes of the photo, before they are sent. The answer waits
+            for it and keeps its place in the queue: if it is slow, photos are refused with 429. If it raises an
+            error, that is said and the answer is sent all the same. If the client has gone or the service stops, it
+            may get an answer that is not sent.
         extend: gets the JSON values of an answer (`runtime.answers.answer.answer_to_dict`) and the bytes of the photo,
-            and returns the values that are sent. None sends them as they are.
-        description: of the model, as JSON values for ``/model``: what ``flower-infer --info --json`` prints. None for
-            the metadata of the model file and the device only.
+            and returns the values that are sent. None sends them as they are. One thread calls ``extend`` and
+            ``on_answer``, for one answer at a time, in the order in which the photos were answered.
 
     Raises:
         FlowerError: a package is not installed, or the address cannot be used.
@@ -44,10 +47,9 @@ def serve(
         try:
             import_module(package)
         except ModuleNotFoundError:
-            distribution = "flower-edge" if PACKAGE_PREFIX else "."
             raise FlowerError(
-                f"{package.replace('_', '-')} is not installed; run: pip install '{distribution}[serve]'"
+                f"{package.replace('_', '-')} is not installed; run: {install_command('serve')}"
             ) from None
     from runtime.services.serving.service import Service
 
-    Service(classifier, settings, say, on_answer, extend, description).run()
+    Service(classifier, settings, say, description, on_answer, extend).run()

@@ -6,6 +6,7 @@ import math
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,24 +18,25 @@ from uvicorn.server import Server
 
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError
-from runtime.services.serving.after_answer import AfterAnswer
-from runtime.services.serving.application import Extend, FlowerService
+from runtime.services.serving.application import FlowerService
 from runtime.services.serving.connection import MAX_HEAD_BYTES, limited_connection
 from runtime.services.serving.edge import Edge
+from runtime.services.serving.finishing import Extend, OnAnswer
 from runtime.services.serving.settings import ServeSettings
 from runtime.services.systemd.messages import notify
 
 KEEP_ALIVE_S = 5
 """Seconds for which a connection stays open after an answer."""
+LOCALHOST = "127.0.0.1"
 BACKLOG = 128
 """Connections that the system holds before they are accepted."""
 SIGN_OF_LIFE_S = 10.0
 """Seconds between two signs of life, unless the service manager wants them more often."""
 CHECK_S = 0.05
 """Seconds between two looks at what is still to be done before the stop."""
-ANSWER_SHARE, UPLOAD_SHARE, CLOSE_SHARE = 0.7, 0.3, 0.1
-"""Shares of the seconds of the stop: until all photos are answered, until they have arrived, and until connections are
-closed. The rest is left for what happens to answers after they were sent."""
+ANSWER_SHARE, UPLOAD_SHARE, CLOSE_SHARE = 0.8, 0.3, 0.1
+"""Shares of the seconds of the stop: until all photos are answered, until they have arrived, and, after the answers,
+until connections are closed."""
 LOGGERS = ("uvicorn.error", "asyncio", "python_multipart")
 """Loggers of the libraries. Some of their warnings are about what a client sent, so a client could fill the journal."""
 SAID_AGAIN_S = 60.0
@@ -53,18 +55,16 @@ class Service:
         classifier: FlowerClassifier,
         settings: ServeSettings,
         say: Callable[[str], None],
-        on_answer: Callable[[dict[str, Any], bytes], None] | None,
+        description: Mapping[str, Any],
+        on_answer: OnAnswer | None = None,
         extend: Extend | None = None,
-        description: Mapping[str, Any] | None = None,
     ) -> None:
         self._settings = settings
         self._say = seldom(say)
         self._announce = say
         self._socket = listen(settings.host, settings.port)
-        self._after_answer = None if on_answer is None else AfterAnswer(on_answer, self._say)
-        self._flowers = FlowerService(classifier, settings, self._say, self._after_answer, extend, description)
+        self._flowers = FlowerService(classifier, settings, self._say, description, on_answer, extend)
         self._stopping: asyncio.Task[None] | None = None
-        self._end = math.inf
         config = Config(
             Edge(self._flowers.application(), settings, self._flowers.metrics.count_request),
             http=limited_connection(settings), h11_max_incomplete_event_size=MAX_HEAD_BYTES, loop="asyncio",
@@ -85,10 +85,7 @@ class Service:
         try:
             with self._messages():
                 asyncio.run(self._run())
-            left = self._end - time.monotonic()
-            self._flowers.answering.end(max(0.0, min(left, CHECK_S)))
-            if self._after_answer is not None:
-                self._after_answer.end(left)
+            self._flowers.end(CHECK_S)  # no request waits any more
         finally:
             self._socket.close()
 
@@ -117,25 +114,29 @@ class Service:
             self._server.force_exit = self._server.should_exit = True
             return
         notify("STOPPING=1")
-        self._end = time.monotonic() + self._settings.stop_seconds
         self._flowers.stop(UPLOAD_SHARE * self._settings.stop_seconds)
         self._stopping = asyncio.create_task(self._finish_answers())
 
     async def _finish_answers(self) -> None:
         """Let the server end when all photos are answered. Until then it answers that it is stopping."""
-        latest = time.monotonic() + ANSWER_SHARE * self._settings.stop_seconds
-        while self._flowers.held and time.monotonic() < latest:
-            await asyncio.sleep(CHECK_S)
-        if self._flowers.held:
-            self._announce(f"{self._flowers.held} photos could not be answered before the stop")
-        self._server.should_exit = True
+        try:
+            latest = time.monotonic() + ANSWER_SHARE * self._settings.stop_seconds
+            while self._flowers.held and time.monotonic() < latest:
+                await asyncio.sleep(CHECK_S)
+            if self._flowers.held:
+                self._announce(f"{self._flowers.held} photos could not be answered before the stop")
+        finally:
+            self._server.should_exit = True
 
     async def _give_signs_of_life(self) -> None:
         wanted = os.environ.get("WATCHDOG_USEC", "")
         interval = min(SIGN_OF_LIFE_S, int(wanted) / 2e6) if wanted.isdigit() and int(wanted) else SIGN_OF_LIFE_S
         while True:
-            if self._flowers.answering.is_moving():
-                notify("WATCHDOG=1")
+            try:
+                if self._flowers.is_moving():
+                    notify("WATCHDOG=1")
+            except Exception as error:  # the next one may be sent
+                self._say(one_line("the service manager got no sign of life", error))
             await asyncio.sleep(interval)
 
     def _say_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -195,15 +196,22 @@ def one_line(message: str, error: BaseException | None) -> str:
 
 
 def seldom(say: Callable[[str], None]) -> Callable[[str], None]:
-    """Return a function that shows a line, but the same line only once in `SAID_AGAIN_S` seconds."""
+    """Return a function that shows a line, but the same line only once in `SAID_AGAIN_S` seconds.
+
+    Threads may share it.
+    """
     said: dict[str, float] = {}
+    lock = threading.Lock()
 
     def say_seldom(line: str) -> None:
         now = time.monotonic()
-        for old in [each for each, since in said.items() if now - since > SAID_AGAIN_S]:
-            del said[old]
-        if line not in said:
-            said[line] = now
+        with lock:
+            for old in [each for each, since in said.items() if now - since > SAID_AGAIN_S]:
+                del said[old]
+            is_new = line not in said
+            if is_new:
+                said[line] = now
+        if is_new:
             say(line)
 
     return say_seldom
@@ -212,11 +220,18 @@ def seldom(say: Callable[[str], None]) -> Callable[[str], None]:
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on an address.
 
+    Args:
+        host: an address, or a name, of which the first address is taken. ``localhost`` is 127.0.0.1: which address the
+            system puts first differs, and clients that try one only try this one.
+        port: 0 chooses a free one.
+
     Raises:
         FlowerError: the address is not there or in use.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, _, _, _, address = socket.getaddrinfo(
+            LOCALHOST if host == "localhost" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
             if sys.platform != "win32":  # there it would let two processes use one port

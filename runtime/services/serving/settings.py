@@ -29,7 +29,8 @@ class ServeSettings:
     """
 
     host: str = "127.0.0.1"
-    """The address or name to listen on. ``0.0.0.0`` and ``::`` are all addresses of this computer."""
+    """The address or name to listen on. ``0.0.0.0`` and ``::`` are all addresses of this computer,
+    ``localhost`` is 127.0.0.1."""
     port: int = 8000
     """0 chooses a free one."""
     token: str | None = field(default=None, repr=False)
@@ -44,7 +45,7 @@ class ServeSettings:
     top: int = 5
     """Classes in an answer, unless the request says how many."""
     queue: int = 32
-    """Most photos that are being received or wait for their answer."""
+    """Most photos that are being received, or whose answer is not yet made and handed on."""
     queue_bytes: int = MAX_BYTES
     """Most bytes of these photos together. With the memory for decoding, that fits into 512 MB."""
     body_bytes: int = MAX_BYTES

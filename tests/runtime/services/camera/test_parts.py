@@ -76,8 +76,10 @@ def test_a_file_cannot_name_other_files(tmp_path: Path, monkeypatch: pytest.Monk
 def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = write_film(tmp_path / "film.mp4", [plain(RED)])
     monkeypatch.setattr("runtime.services.camera.sources.MAX_FRAME_PIXELS", 64 * 48 - 1)
+    source = parse_source(str(film))
+    prepare_opencv(source)
     with pytest.raises(FlowerError, match="64 × 48 pixels"):
-        open_with_opencv(parse_source(str(film)))
+        open_with_opencv(source)
 
 
 class StandIn:

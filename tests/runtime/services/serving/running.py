@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 from runtime import FlowerClassifier
+from runtime.command_line.descriptions import model_values
 from runtime.services.serving.service import Service
 from runtime.services.serving.settings import ServeSettings
 
@@ -58,13 +60,16 @@ class Running:
         connection.sendall(sent)
         return connection
 
+    def until_held(self, count: int) -> None:
+        """Wait until the service holds ``count`` photos."""
+        until(lambda: self.service._flowers.held == count)
+
 
 @contextmanager
 def running(
     classifier: FlowerClassifier,
     on_answer: Callable[[dict[str, Any], bytes], None] | None = None,
     extend: Callable[[dict[str, Any], bytes], dict[str, Any]] | None = None,
-    description: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
     """Run a service on a free port until the context ends."""
@@ -75,7 +80,9 @@ def running(
         said.append(line)
         ready.set()
 
-    service = Service(classifier, ServeSettings(**{"port": 0, **settings}), say, on_answer, extend, description)
+    service = Service(
+        classifier, ServeSettings(**{"port": 0, **settings}), say, model_values(classifier), on_answer, extend
+    )
     thread = threading.Thread(target=service.run)
     thread.start()
     try:
@@ -85,6 +92,14 @@ def running(
         service.stop()
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until a condition holds that no event tells."""
+    latest = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < latest
+        time.sleep(0.01)
 
 
 def read_all(connection: socket.socket) -> bytes:

@@ -1,5 +1,6 @@
 """The thread that answers."""
 
+import math
 import threading
 from collections.abc import Iterator
 
@@ -32,6 +33,12 @@ def thread(classifier: FlowerClassifier) -> Iterator[AnsweringThread]:
     yield each
     each.end(PATIENCE_S)
     assert not each.is_moving()
+
+
+def test_the_end_may_have_no_limit(classifier: FlowerClassifier) -> None:
+    thread = AnsweringThread(classifier)
+    thread.end(math.inf)
+    assert not thread.is_moving()
 
 
 def test_photos_that_wait_are_answered_in_batches(

@@ -91,7 +91,7 @@ def test_a_head_that_is_too_large_is_refused(small: Running) -> None:
 def test_a_full_queue_refuses_at_once_and_before_the_body(classifier: FlowerClassifier, red: bytes) -> None:
     with running(classifier, queue=2) as service:
         waiting = [service.connect(HEAD + b"Content-Length: 9\r\n\r\nx") for _ in range(2)]
-        until_held(service, 2)
+        service.until_held(2)
         with service.connect(HEAD + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n") as connection:
             content = read_all(connection)
         assert (status_of(content), b"100 Continue" in content) == (429, False)
@@ -100,14 +100,14 @@ def test_a_full_queue_refuses_at_once_and_before_the_body(classifier: FlowerClas
         assert service.request("GET", "/health").status == 200
         for connection in waiting:  # a client that goes gives its place back
             connection.close()
-        until_held(service, 0)
+        service.until_held(0)
         assert service.request("POST", "/classify", red).status == 200
 
 
 def test_the_bytes_of_all_photos_are_limited(classifier: FlowerClassifier, red: bytes) -> None:
     with running(classifier, body_bytes=LIMIT, queue_bytes=LIMIT) as service:
         with service.connect(HEAD + b"Content-Length: 100000\r\n\r\n" + bytes(LIMIT - 1)) as connection:
-            until_held(service, 1)
+            service.until_held(1)
             for _ in range(1000):
                 if (answer := service.request("POST", "/classify", bytes(LIMIT))).status == 429:
                     break
@@ -152,12 +152,3 @@ def test_a_client_that_reads_nothing_is_ended(classifier: FlowerClassifier, monk
             except ConnectionError:
                 return
         raise AssertionError("the connection is still open")
-
-
-def until_held(service: Running, count: int) -> None:
-    """Wait until the service holds ``count`` photos."""
-    for _ in range(100 * PATIENCE_S):
-        if service.service._flowers.held == count:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{service.service._flowers.held} photos are held, not {count}")

@@ -1,10 +1,7 @@
 """Requests and their answers."""
 
 import json
-import queue
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime import FlowerClassifier, ModelError, OutOfMemoryError
 from runtime.answers.answer import answer_to_dict
 from runtime.command_line.descriptions import describe_model
-from tests.runtime.services.serving.running import PATIENCE_S, Running, form, running
+from tests.runtime.services.serving.running import Running, form, running
 
 BEARER = "0123456789abcdef-token"
 
@@ -107,12 +104,7 @@ def test_what_is_no_http_is_refused(service: Running) -> None:
 
 
 def test_the_model_is_described_as_by_the_command(service: Running, classifier: FlowerClassifier) -> None:
-    described = json.loads(describe_model(classifier, as_json=True))
-    answer = service.request("GET", "/model").json
-    assert answer.keys() >= {"format", "classes", "preprocessing", "device", "threads"}
-    assert answer == {key: described[key] for key in answer}
-    with running(classifier, description=described) as other:
-        assert other.request("GET", "/model").json == described
+    assert service.request("GET", "/model").json == json.loads(describe_model(classifier, as_json=True))
 
 
 def test_the_metrics_count_requests_and_verdicts(classifier: FlowerClassifier, red: bytes) -> None:
@@ -164,39 +156,6 @@ def test_further_names_can_be_allowed(classifier: FlowerClassifier) -> None:
     with running(classifier, hosts=("flowers.example",)) as service:
         assert service.request("GET", "/health", Host="Flowers.example:443").status == 200
         assert service.request("GET", "/health", Host="other.example").status == 403
-
-
-def test_answers_are_handed_over_after_they_were_sent(classifier: FlowerClassifier, red: bytes) -> None:
-    received: queue.Queue[tuple[dict[str, Any], bytes]] = queue.Queue()
-    sent = threading.Event()
-
-    def on_answer(answer: dict[str, Any], photo: bytes) -> None:
-        assert sent.wait(PATIENCE_S)  # an answer that waited for this would not arrive
-        received.put((answer, photo))
-        raise RuntimeError("the receiver failed")
-
-    with running(classifier, on_answer) as service:
-        answers = [service.request("POST", "/classify", red).json for _ in range(2)]
-        assert service.request("POST", "/classify", b"no photo").status == 422
-        sent.set()
-        assert [received.get(timeout=PATIENCE_S) for _ in answers] == [(answer, red) for answer in answers]
-    assert received.empty()
-    assert service.said[1:] == ["an answer could not be delivered (RuntimeError: the receiver failed)"]
-
-
-def test_a_receiver_that_is_too_slow_misses_answers_and_delays_none(classifier: FlowerClassifier, red: bytes) -> None:
-    count, may_go_on = 80, threading.Event()
-    received: list[bytes] = []
-
-    def on_answer(answer: dict[str, Any], photo: bytes) -> None:
-        assert may_go_on.wait(PATIENCE_S)
-        received.append(photo)
-
-    with running(classifier, on_answer) as service:
-        assert {service.request("POST", "/classify", red).status for _ in range(count)} == {200}
-        may_go_on.set()
-    assert 60 <= len(received) < count
-    assert "some are not delivered" in service.said[1]
 
 
 def test_errors_of_the_model_and_of_the_memory(

@@ -63,4 +63,4 @@ def test_the_token_comes_from_a_file_or_the_environment(tmp_path: Path, monkeypa
 def test_a_missing_package_is_one_line(classifier: FlowerClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(FlowerError, match=r"uvicorn is not installed; run: pip install '.*\[serve\]'"):
-        serve(classifier, ServeSettings(port=0), say=print)
+        serve(classifier, ServeSettings(port=0), say=print, description={})

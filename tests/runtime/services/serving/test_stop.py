@@ -3,12 +3,13 @@
 import contextlib
 import json
 import os
+import queue
 import re
 import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -21,20 +22,21 @@ from runtime.errors import FlowerError
 from runtime.services.serving.service import Service
 from runtime.services.serving.settings import ServeSettings
 from tests.runtime.child_process import enable_keyboard_interrupt
-from tests.runtime.services.serving.running import PATIENCE_S, running
+from tests.runtime.services.serving.running import PATIENCE_S, running, until
 from tests.samples.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).parents[4]
 HEAD = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
 CODE = """
-import sys, time
+import os, sys
 from runtime import FlowerClassifier
+from runtime.command_line.descriptions import model_values
 from runtime.services.serving.serve import serve
 from runtime.services.serving.settings import ServeSettings
 
-class Slow(FlowerClassifier):
+class Waiting(FlowerClassifier):
     def predict_many(self, photos, top=5):
-        time.sleep(float(sys.argv[2]))
+        os.read(0, 1)  # until the test closes standard input
         yield from super().predict_many(photos, top)
 
 def say(line):
@@ -43,20 +45,22 @@ def say(line):
 def on_answer(answer, photo):
     say(f"delivered {answer['photo']}")
 
-serve(Slow(sys.argv[1]), ServeSettings(port=0, stop_seconds=float(sys.argv[3])), say=say, on_answer=on_answer)
+classifier = Waiting(sys.argv[1])
+settings = ServeSettings(port=0, stop_seconds=float(sys.argv[2]))
+serve(classifier, settings, say=say, description=model_values(classifier), on_answer=on_answer)
 print("ended")
 """
 
 
 @contextmanager
 def process(
-    tmp_path: Path, seconds: float, stop_seconds: float = 30, **variables: str
+    tmp_path: Path, stop_seconds: float = PATIENCE_S, **variables: str
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Start a service that takes ``seconds`` for each batch, and yield it with its port."""
+    """Start a service that answers nothing until its standard input is closed, and yield it with its port."""
     model = save_tiny_model(tmp_path / "tiny.onnx")
     with subprocess.Popen(
-        [sys.executable, "-c", CODE, str(model), str(seconds), str(stop_seconds)], cwd=ROOT, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | variables,
+        [sys.executable, "-c", CODE, str(model), str(stop_seconds)], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | variables,
         preexec_fn=enable_keyboard_interrupt,
     ) as started:  # fmt: skip
         try:
@@ -74,15 +78,25 @@ def send(port: int, photo: bytes) -> HTTPConnection:
     return connection
 
 
+def get(port: int, path: str) -> tuple[int, bytes]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
 def until_metric(port: int, line: str) -> None:
     """Wait until the metrics have a line."""
-    for _ in range(10 * PATIENCE_S):
-        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-        connection.request("GET", "/metrics")
-        if line in connection.getresponse().read().decode().splitlines():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"the metrics never say {line}")
+    until(lambda: line in get(port, "/metrics")[1].decode().splitlines())
+
+
+def until_message(manager: socket.socket, message: bytes) -> None:
+    """Read messages to the service manager until one comes. The others are signs of life."""
+    while (each := manager.recv(100)) != message:
+        assert each == b"WATCHDOG=1"
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
@@ -90,19 +104,17 @@ def test_answers_that_are_begun_are_finished(tmp_path: Path, red: bytes, ending:
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
     manager.settimeout(PATIENCE_S)
-    with process(tmp_path, 2, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="1000000") as (service, port):
-        assert {manager.recv(100), manager.recv(100)} == {b"READY=1", b"WATCHDOG=1"}
+    with process(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify")) as (service, port):
+        until_message(manager, b"READY=1")
         begun = [send(port, red) for _ in range(3)]
         until_metric(port, "flower_edge_queue_photos 3.0")
         service.send_signal(ending)
-        while (message := manager.recv(100)) != b"STOPPING=1":
-            assert message == b"WATCHDOG=1"
-        for method, path in (("POST", "/classify"), ("GET", "/health")):
-            late = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-            late.request(method, path, red if method == "POST" else None)
-            answer = late.getresponse()
-            assert (answer.status, b"stopping" in answer.read()) == (503, True)
-            late.close()
+        until_message(manager, b"STOPPING=1")
+        late = send(port, red).getresponse()
+        assert (late.status, b"stopping" in late.read()) == (503, True)
+        assert get(port, "/health") == (503, b'{"status":"stopping"}')
+        assert service.stdin is not None
+        service.stdin.close()
         for connection in begun:
             answer = connection.getresponse()
             assert (answer.status, json.loads(answer.read())["predictions"][0]["label"]) == (200, "red")
@@ -113,7 +125,7 @@ def test_answers_that_are_begun_are_finished(tmp_path: Path, red: bytes, ending:
 
 
 def test_the_stop_has_an_end(tmp_path: Path, red: bytes) -> None:
-    with process(tmp_path, 1000, stop_seconds=2) as (service, port):
+    with process(tmp_path, stop_seconds=2) as (service, port):
         waiting = send(port, red)
         until_metric(port, "flower_edge_queue_photos 1.0")
         service.send_signal(signal.SIGTERM)
@@ -124,11 +136,11 @@ def test_the_stop_has_an_end(tmp_path: Path, red: bytes) -> None:
 
 
 def test_a_second_signal_waits_for_no_answer(tmp_path: Path, red: bytes) -> None:
-    with process(tmp_path, 1000, stop_seconds=3600) as (service, port):
+    with process(tmp_path, stop_seconds=3600) as (service, port):
         waiting = send(port, red)
         until_metric(port, "flower_edge_queue_photos 1.0")
         service.send_signal(signal.SIGINT)
-        time.sleep(0.5)  # two signals at once may be one
+        until(lambda: get(port, "/health")[0] == 503)  # two signals at once may be one
         service.send_signal(signal.SIGINT)
         assert service.wait(PATIENCE_S) == 0
         waiting.close()
@@ -136,42 +148,66 @@ def test_a_second_signal_waits_for_no_answer(tmp_path: Path, red: bytes) -> None
 
 def test_a_photo_that_arrives_too_slowly_does_not_hold_the_stop(classifier: FlowerClassifier) -> None:
     with running(classifier, stop_seconds=2, body_seconds=3000) as service, service.connect(HEAD) as slow:
-        while service.service._flowers.held != 1:
-            time.sleep(0.01)
+        service.until_held(1)
         service.service.stop()
         assert slow.recv(65536).startswith(b"HTTP/1.1 503 ")
 
 
+@pytest.mark.parametrize("stalled", ["answering", "finishing"])
 def test_a_stalled_thread_gives_no_sign_of_life(
-    classifier: FlowerClassifier, red: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    red: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stalled: str
 ) -> None:
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
     manager.settimeout(PATIENCE_S)
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "100000")
-    monkeypatch.setattr("runtime.services.serving.answering.STALLED_AFTER_S", 0.2)
-    blocked = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx"))
+    monkeypatch.setattr(f"runtime.services.serving.{stalled}.STALLED_AFTER_S", 0.2)
+    blocked, may_go_on = FlowerClassifier(save_tiny_model(tmp_path / "tiny.onnx")), threading.Event()
+    predict_many = blocked.predict_many
+    rounds: queue.Queue[bool] = queue.Queue()
 
-    def sleep(*_: object, **__: object) -> Iterator[object]:
-        time.sleep(2)
-        yield from ()
+    def wait(*_: object) -> None:
+        assert may_go_on.wait(PATIENCE_S)
 
-    monkeypatch.setattr(blocked, "predict_many", sleep)
-    with running(blocked, stop_seconds=1) as service, service.connect(HEAD + bytes(9)):
-        while service.request("GET", "/health").status == 200:
-            time.sleep(0.05)
-        assert service.request("GET", "/health").json == {"status": "stalled"}
+    def wait_and_predict(photos: Iterator[bytes], top: int) -> Iterator[object]:
+        wait()
+        yield from predict_many(photos, top=top)
+
+    if stalled == "answering":
+        monkeypatch.setattr(blocked, "predict_many", wait_and_predict)
+    with running(blocked, wait if stalled == "finishing" else None) as service:
+        flowers, waiting = service.service._flowers, send(service.port, red)
+        until(lambda: flowers.held == 1 and not flowers.is_moving())
+        assert get(service.port, "/health") == (503, b'{"status":"stalled"}')
+        is_moving = flowers.is_moving
+
+        def recorded() -> bool:
+            rounds.put(moving := is_moving())
+            return moving
+
+        monkeypatch.setattr(flowers, "is_moving", recorded)
+        assert rounds.get(timeout=PATIENCE_S) is False
         manager.settimeout(0)
         with contextlib.suppress(BlockingIOError):
             while manager.recv(100):  # those from before
                 pass
-        time.sleep(0.3)
-        with pytest.raises(BlockingIOError):
+        assert [rounds.get(timeout=PATIENCE_S) for _ in range(2)] == [False, False]
+        with pytest.raises(BlockingIOError):  # the round before the last one is over
             manager.recv(100)
+        may_go_on.set()
+        manager.settimeout(PATIENCE_S)
+        assert waiting.getresponse().status == 200
+        assert manager.recv(100) == b"WATCHDOG=1"
     manager.close()
 
 
 def test_an_address_in_use_is_one_line(classifier: FlowerClassifier) -> None:
     with running(classifier) as service, pytest.raises(FlowerError, match=f"port {service.port} of .* cannot be used"):
-        Service(classifier, ServeSettings(port=service.port), print, None)
+        Service(classifier, ServeSettings(port=service.port), print, {})
+
+
+def test_localhost_is_one_address(classifier: FlowerClassifier) -> None:
+    with running(classifier, host="localhost") as service:
+        assert service.service.address.startswith("http://127.0.0.1:")
+        assert service.request("GET", "/health", Host=f"localhost:{service.port}").status == 200
