@@ -1,5 +1,8 @@
 """The distribution: its version, the versions of its tools, and the names of its commands."""
 
+import os
+import sys
+
 __version__ = "0.4.0"
 
 DEBUG = "FLOWER_EDGE_DEBUG"
@@ -28,9 +31,14 @@ def install_command(extra: str) -> str:
         extra: a key of ``[project.optional-dependencies]`` in ``pyproject.toml``.
 
     Returns:
-        ``pip install '.[serve]'`` in a checkout, ``pip install 'flower-edge[serve]'`` where the wheel is installed.
+        ``pip install '.[serve]'`` in a checkout, ``pip install 'flower-edge[serve]'`` where the wheel is installed. If
+        ``pip`` is that of another Python, the path of this one stands before it.
     """
-    return f"pip install '{'flower-edge' if PACKAGE_PREFIX else '.'}[{extra}]'"
+    import shutil  # here, because only an error needs it
+
+    pip, folder = shutil.which("pip"), os.path.dirname(sys.executable)  # noqa: PTH120 (pathlib takes time to import)
+    program = "pip" if pip and os.path.dirname(pip) == folder else f"{sys.executable} -m pip"  # noqa: PTH120
+    return f"{program} install '{'flower-edge' if PACKAGE_PREFIX else '.'}[{extra}]'"
 
 
 def tool_versions(*distributions: str) -> dict[str, str]:

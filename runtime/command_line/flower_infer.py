@@ -41,9 +41,13 @@ examples:
   flower-infer --model tiny rose.jpg        the smallest and fastest model inside
   flower-infer --model my-model.onnx rose.jpg
   flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
+  flower-infer --camera 0 --language de     what a camera sees, in German
+  flower-infer --camera 0 --mqtt mqtt://user@host/   and in Home Assistant
+  flower-infer --serve                      photos by HTTP; curl -F photo=@rose.jpg http://127.0.0.1:8000/classify
   flower-infer --info                       show the metadata of the model
 
-exit status: 0 all photos answered, 1 some could not be read, 2 wrong usage, model or device, 130 stopped by Ctrl-C.
+exit status: 0 all photos answered, 1 some could not be read, 2 wrong usage, model or device, 130 stopped by Ctrl-C,
+143 stopped by kill or systemd (--serve: 0).
 """
 MAX_COUNTED = 100_000
 """Most photos that are counted before the start, for the progress line."""
@@ -152,8 +156,10 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
 
         return lambda: _show(describe_devices())
     if options.systemd_unit:
-        from runtime.services.systemd.unit import unit_file
+        from runtime.services.systemd.unit import hidden_place, unit_file
 
+        if (folder := hidden_place()) is not None:
+            print_error(FlowerError(f"a service cannot read {folder}, where this command is; install it below /opt"))
         return lambda: _show(unit_file(options.systemd_unit).rstrip())
     from runtime.classifier import FlowerClassifier
 

@@ -1,6 +1,7 @@
 """Starting the services of ``flower-infer``: watching a folder, a camera, and HTTP."""
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from runtime.command_line.descriptions import model_values
 from runtime.command_line.names_and_cuts import answer_fields
 from runtime.command_line.program import EXIT_OK
 from runtime.command_line.service_options import MEGABYTE
-from runtime.command_line.standard_streams import print_error, print_line
+from runtime.command_line.standard_streams import print_error, print_line, printable
 from runtime.errors import FlowerError
 from runtime.photos.formats import load_all_decoders
 from runtime.services.delivery.delivery import Delivery, DeliverySettings, open_delivery
@@ -98,7 +99,6 @@ def _watch(classifier: FlowerClassifier, options: argparse.Namespace, fields: An
 
 
 def _camera(classifier: FlowerClassifier, options: argparse.Namespace, fields: AnswerFields, delivery: Delivery) -> int:
-    from runtime.command_line.answer_formats import as_json
     from runtime.services.camera.answer_camera import CameraSettings, answer_camera
 
     given = {
@@ -112,14 +112,28 @@ def _camera(classifier: FlowerClassifier, options: argparse.Namespace, fields: A
         top=options.top,
         **{name: value for name, value in given.items() if value is not None},
     )
+    answered = False
     with _terminable():
         # The first call comes with the first frame: a camera that cannot be opened is not ready.
         for each in answer_camera(classifier, settings, say=_say, on_frame=_ready_at_first_call(_heartbeat())):
             values = fields.extend(each.answer)
             delivery.offer(values, each.picture)
+            answered = True
             if not options.quiet:
-                print_line(as_json(values))
+                print_line(_camera_line(values, options, fields))
+    if not answered:  # only a film ends
+        _say(f"{options.camera}: no answer was the same for {settings.hold} frames in a row; try a smaller --every")
     return EXIT_OK
+
+
+def _camera_line(values: dict[str, Any], options: argparse.Namespace, fields: AnswerFields) -> str:
+    """Return an answer as JSON, or on a terminal as a short line."""
+    if options.json or sys.stdout is None or not sys.stdout.isatty():
+        return json.dumps(values)
+    best = values["predictions"][0]
+    name = printable(fields.shown_name(best["label"], with_latin=options.latin))
+    what = name if values["verdict"] == "name" else f"{values['verdict']} (nearest: {name})"
+    return f"{time.strftime('%H:%M:%S')}  {what}  {best['probability']:.1%}"
 
 
 def _serve(classifier: FlowerClassifier, options: argparse.Namespace, fields: AnswerFields, delivery: Delivery) -> int:

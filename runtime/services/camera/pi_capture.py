@@ -28,7 +28,12 @@ def load_picamera2() -> Any:
     """
     try:
         return import_module("picamera2")
-    except ImportError:
+    except Exception as error:
+        if not isinstance(error, ImportError):  # as with a numpy that it was not built for
+            raise FlowerError(
+                f"picamera2 is installed and does not start ({error}); if it speaks of numpy, run: "
+                "pip install 'numpy<2'"
+            ) from None
         raise FlowerError(
             "the Pi's own camera needs picamera2; run: sudo apt install python3-picamera2; and make the virtual "
             "environment with --system-site-packages"

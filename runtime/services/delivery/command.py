@@ -51,7 +51,9 @@ class CommandReceiver:
             raise FlowerError("the command for answers is empty")
         program = shutil.which(self._arguments[0])
         if program is None:
-            raise FlowerError(f"{self._arguments[0]}: no such program; --exec takes a program and its arguments")
+            raise FlowerError(
+                f"{self._arguments[0]}: no such program, or not executable; --exec takes a program and its arguments"
+            )
         # The arguments may hold a secret.
         self.name = f"exec:{self._arguments[0]}"
         self._program = os.path.abspath(program)  # noqa: PTH100 (a link stays: some programs look at their name)

@@ -118,7 +118,8 @@ def open_delivery(settings: DeliverySettings, *, source: Source, say: Callable[[
         try:
             yield Delivery(conditions, outbox, source, with_picture=settings.mqtt is not None)
         finally:
-            outbox.flush(FLUSH_S)
+            if not outbox.flush(FLUSH_S):
+                say(f"{path}: some answers are not delivered yet; they are delivered after the next start")
 
 
 def default_outbox(command: str) -> Path:

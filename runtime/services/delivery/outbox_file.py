@@ -74,7 +74,9 @@ class OutboxFile:
                 self.move_aside()
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-                raise FlowerError(f"{path}: another process uses this outbox; stop it or name another file") from None
+                raise FlowerError(
+                    f"{path}: another process uses this outbox; stop it or name another file with --outbox"
+                ) from None
             raise self._cannot_open(error) from None
         except OSError as error:
             raise self._cannot_open(error.strerror or error) from None

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
@@ -33,6 +33,15 @@ from runtime.services.serving.upload import FORM_BYTES, Upload, UploadDeadlines
 LONGEST_RETRY_S = 60
 """Most seconds after which a client is told to try again."""
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+OVERVIEW = """\
+flower-edge names the flower in a photo.
+
+  curl -F photo=@rose.jpg {address}/classify
+
+GET /health, /model, /metrics, /openapi.json
+"""
 
 
 class FlowerService:
@@ -98,6 +107,8 @@ class FlowerService:
         ]
         if self._settings.page is not None:
             routes.append(Mount("/", BundleFiles(self._settings.page)))
+        else:
+            routes.append(Route("/", Endpoint("GET", _overview, None)))
         application = Starlette(
             routes=routes, exception_handlers={HTTPException: _http_error, Exception: _unexpected_error}
         )
@@ -209,7 +220,7 @@ class Endpoint:
         """
         request = Request(scope, receive, send)
         if request.method not in self._methods:
-            raise HTTPException(405, headers={"Allow": ", ".join(self._methods)})
+            raise HTTPException(405, f"use {self._methods[0]}", headers={"Allow": ", ".join(self._methods)})
         if self._token is not None and not _carries(request, self._token):
             raise HTTPException(401, "the token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
         response = await self._handler(request)
@@ -220,6 +231,11 @@ def _carries(request: Request, token: str) -> bool:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     # Compared in a time that does not depend on how much of it is right.
     return hmac.compare_digest(given.strip().encode(), token.encode()) and scheme.lower() == "bearer"
+
+
+async def _overview(request: Request) -> Response:
+    """What a person sees who opens the address in a browser."""
+    return PlainTextResponse(OVERVIEW.format(address=f"{request.url.scheme}://{request.url.netloc}"))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

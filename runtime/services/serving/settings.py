@@ -75,7 +75,8 @@ class ServeSettings:
             _check_token(self.token, "the token")
         elif not self.is_local and not self.allow_anyone:
             raise FlowerError(
-                f"{self.host} can be reached from other computers: give a token, or say that anyone may use the service"
+                f"{self.host} can be reached from other computers: give a token with --token-file or "
+                f"{TOKEN_VARIABLE}, or --allow-anyone"
             )
         if self.page is not None:
             _check_page(self.page)

@@ -63,9 +63,10 @@ async def read_upload(request: Request, place: Place, limit: int) -> Upload:
 async def _pieces(request: Request, place: Place, largest: int, limit: int) -> AsyncGenerator[bytes, None]:
     async with aclosing(request.stream()) as stream:
         async for piece in stream:
-            place.add(len(piece))
-            if place.size > largest:
+            # First the limit of this photo: to send one that is too large again later would not help.
+            if place.size + len(piece) > largest:
                 raise _too_large(limit)
+            place.add(len(piece))
             yield piece
 
 

@@ -8,6 +8,8 @@ from runtime.distribution import PACKAGE_PREFIX
 
 Service = Literal["watch", "camera", "serve"]
 SERVICES: tuple[Service, ...] = get_args(Service)
+HIDDEN = ("/tmp", "/var/tmp", "/root", "/home")  # noqa: S108 (nothing is written there)
+"""Folders that a service of the printed units cannot read, or that its user usually cannot."""
 COMMAND = "@COMMAND@"
 """The place of the command in a unit file."""
 
@@ -16,6 +18,15 @@ def unit_file(service: Service) -> str:
     """Return the unit of a service, which starts the ``flower-infer`` of this Python."""
     text = (Path(__file__).parent / f"{service}.service").read_text(encoding="utf-8")
     return text.replace(COMMAND, _command())
+
+
+def hidden_place() -> str | None:
+    """Return the folder of this Python if a service cannot read it: a home, or the folder of temporary files."""
+    for path in (Path(sys.executable), Path(sys.executable).resolve()):
+        for folder in HIDDEN:
+            if path.is_relative_to(folder):
+                return folder
+    return None
 
 
 def _command() -> str:

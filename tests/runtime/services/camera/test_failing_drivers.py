@@ -132,6 +132,7 @@ def test_a_read_that_does_not_return_ends_the_signs_of_life(monkeypatch: pytest.
     def grab() -> None:
         if hangs.is_set():
             returned.wait(20)
+            returned.set()
 
     def say(line: str) -> None:
         said.append(line)

@@ -74,7 +74,7 @@ def test_what_is_no_photo_is_refused(service: Running, body: bytes) -> None:
 
 def test_other_paths_and_methods_are_refused(service: Running) -> None:
     for method, path, status in (
-        ("GET", "/", 404), ("GET", "/classify/", 404), ("POST", "/nothing", 404), ("GET", "/classify", 405),
+        ("POST", "/", 405), ("GET", "/classify/", 404), ("POST", "/nothing", 404), ("GET", "/classify", 405),
         ("OPTIONS", "/classify", 405), ("POST", "/model", 405), ("HEAD", "/classify", 405),
     ):  # fmt: skip
         answer = service.request(method, path, b"" if method == "POST" else None)
