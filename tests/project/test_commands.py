@@ -99,7 +99,7 @@ def test_a_bare_install_names_the_missing_package(package: str) -> None:
     hidden = "import sys, runpy; sys.modules['tqdm'] = sys.modules['torch'] = sys.modules['onnx'] = None;"
     result = start("-c", f"{hidden} runpy.run_module('{package}', run_name='__main__')")
     assert result.returncode == 1
-    assert "is not installed; run: pip install" in result.stderr
+    assert "is not installed; run: " in result.stderr
     assert "Traceback" not in result.stderr
 
 
