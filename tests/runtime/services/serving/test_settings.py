@@ -1,5 +1,6 @@
 """Settings, the token, and a missing package."""
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from runtime import FlowerClassifier
 from runtime.errors import FlowerError
 from runtime.services.serving.serve import serve
+from runtime.services.serving.service import listen
 from runtime.services.serving.settings import ServeSettings, read_token
 
 BEARER = "0123456789abcdef-token"
@@ -62,5 +64,11 @@ def test_the_token_comes_from_a_file_or_the_environment(tmp_path: Path, monkeypa
 
 def test_a_missing_package_is_one_line(classifier: FlowerClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(FlowerError, match=r"uvicorn is not installed; run: pip install '.*\[serve\]'"):
+    with pytest.raises(FlowerError, match=r"uvicorn is not installed; run: .*pip install '.*\[serve\]'"):
         serve(classifier, ServeSettings(port=0), say=print, description={})
+
+
+def test_answers_are_sent_without_delay() -> None:
+    # asyncio sets TCP_NODELAY on the connections of a socket with this protocol only.
+    with listen("127.0.0.1", 0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP
