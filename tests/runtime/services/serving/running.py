@@ -1,6 +1,7 @@
 """A service in a thread on 127.0.0.1, and requests to it."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -100,6 +101,23 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < latest
         time.sleep(0.01)
+
+
+def read_answer(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Return the head and the body of one answer, which may arrive in several parts."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        part = connection.recv(65536)
+        assert part
+        received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    assert length is not None
+    while len(body) < int(length[1]):
+        part = connection.recv(65536)
+        assert part
+        body += part
+    return head, body
 
 
 def read_all(connection: socket.socket) -> bytes:

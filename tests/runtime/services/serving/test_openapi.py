@@ -7,7 +7,7 @@ import pytest
 from runtime import FlowerClassifier
 from runtime.services.serving.openapi import openapi_document
 from runtime.services.serving.settings import ServeSettings
-from tests.runtime.services.serving.running import Answered, Running, form, running
+from tests.runtime.services.serving.running import Answered, Running, form, read_answer, running
 
 jsonschema = pytest.importorskip("jsonschema")
 openapi = pytest.importorskip("openapi_spec_validator")
@@ -63,7 +63,7 @@ def check_late_and_busy(service: Running, document: dict[str, Any], red: bytes) 
         while (answer := service.request("POST", "/classify", red)).status != 429:
             assert answer.status == 200
         check(document, "POST", "/classify", answer)
-        head, _, body = slow.recv(65536).partition(b"\r\n\r\n")
+        head, body = read_answer(slow)
     assert head.startswith(b"HTTP/1.1 408 ")
     check(document, "POST", "/classify", Answered(408, {"content-type": "application/json"}, body))
 

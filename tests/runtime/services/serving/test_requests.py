@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime import FlowerClassifier, ModelError, OutOfMemoryError
 from runtime.answers.answer import answer_to_dict
 from runtime.command_line.descriptions import describe_model
-from tests.runtime.services.serving.running import Running, form, running
+from tests.runtime.services.serving.running import Running, form, read_answer, running
 
 BEARER = "0123456789abcdef-token"
 
@@ -98,7 +98,7 @@ def test_a_client_cannot_fill_the_journal(classifier: FlowerClassifier, capfd: p
 
 def test_what_is_no_http_is_refused(service: Running) -> None:
     with service.connect(b"no http at all\r\n\r\n") as connection:
-        head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+        head, body = read_answer(connection)
     assert head.startswith(b"HTTP/1.1 400 ")
     assert list(json.loads(body)) == ["error"]
 
