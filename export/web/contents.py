@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from export.web.headers import META_POLICY
 from export.web.icons import icon_files
 from export.web.licences import licences_text
 from export.web.onnxruntime_web import LOADER, SCRIPT, VERSION, WASM
 from export.web.service_worker import SERVICE_WORKER_LIST, service_worker_list
 from runtime.inference.model_file import FAMILIARITY, INPUT, OUTPUT
 from runtime.inference.session import Session
+from runtime.services.page_headers import META_POLICY
 from runtime.species.names import shipped_names
 
 PAGE = Path(__file__).parent / "page"

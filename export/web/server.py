@@ -1,4 +1,4 @@
-"""A web server for looking at the bundle on this computer, with all headers of `export.web.headers`.
+"""A web server for looking at the bundle on this computer, with all headers of `runtime.services.page_headers`.
 
 Any other web server can publish the folder. If it does not send the headers for cross-origin isolation, the first visit
 runs on one thread, and the service worker adds the headers for later visits.
@@ -13,23 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from export.web.bundle_check import check_bundle
-from export.web.headers import ISOLATION, SECURITY
 from runtime.errors import FlowerError
+from runtime.services.page_headers import CONTENT_TYPES, ISOLATION, SECURITY
 
 HOST = "127.0.0.1"
-CONTENT_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".gz": "application/gzip",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".webmanifest": "application/manifest+json",
-}
-"""File ending → Content-Type. Python's own table depends on the system. Browsers reject scripts of another type."""
 IDLE_SECONDS = 60
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from export.web.headers import ISOLATION, SECURITY
+from runtime.services.page_headers import ISOLATION, SECURITY
 
 SERVICE_WORKER = "service-worker.js"
 SERVICE_WORKER_LIST = "bundle.js"

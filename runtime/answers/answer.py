@@ -1,6 +1,5 @@
 """The answer for one photo: its most probable classes, and whether the best one is a name to rely on."""
 
-import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -11,6 +10,7 @@ import numpy as np
 from runtime.errors import FlowerError, ModelError
 from runtime.inference.model_file import Cuts, ModelInfo
 from runtime.inference.session import Outputs
+from runtime.species.labels import comparable
 
 SMALLEST_SHARE = 0.05
 """If only some names can occur and they have together less than this probability, the photo shows none of them."""
@@ -204,13 +204,13 @@ def _excluded(classes: Sequence[str], only: Collection[str]) -> np.ndarray:
         raise FlowerError("only takes several names; put a single one into a list")
     if not all(isinstance(name, str) for name in only):
         raise FlowerError("only takes names, which are text")
-    wanted = {_comparable(name) for name in only}
-    positions = {_comparable(label): index for index, label in enumerate(classes)}
-    unknown = [name for name in only if _comparable(name) not in positions]
+    wanted = {comparable(name) for name in only}
+    positions = {comparable(label): index for index, label in enumerate(classes)}
+    unknown = [name for name in only if comparable(name) not in positions]
     if unknown:
         from difflib import get_close_matches  # here, because only a mistake needs it
 
-        hints = [get_close_matches(_comparable(name), positions, n=1) for name in unknown[:SHOWN]]
+        hints = [get_close_matches(comparable(name), positions, n=1) for name in unknown[:SHOWN]]
         shown = ", ".join(
             repr(name) + (f" (do you mean {classes[positions[near[0]]]!r}?)" if near else "")
             for name, near in zip(unknown, hints, strict=False)
@@ -219,8 +219,4 @@ def _excluded(classes: Sequence[str], only: Collection[str]) -> np.ndarray:
         raise FlowerError(f"no names that the model knows: {shown}{more}; flower-infer --info --json lists all names")
     if not wanted:
         raise FlowerError("the list of names that can occur is empty; give at least one")
-    return np.array([_comparable(label) not in wanted for label in classes])
-
-
-def _comparable(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+    return np.array([comparable(label) not in wanted for label in classes])

@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 from runtime.errors import FlowerError
 from runtime.inference.shipped_models import FOLDER
+from runtime.species.labels import comparable
 
 SHIPPED_NAMES = FOLDER / "names.csv"
 """The names of Oxford's 102 classes."""
@@ -42,7 +43,7 @@ class SpeciesNames:
 
     Args:
         languages: the codes of the languages, in the order of the file.
-        names: label as `_comparable` gives it → column → name. Empty cells are left out.
+        names: label as `comparable` gives it → column → name. Empty cells are left out.
     """
 
     languages: tuple[str, ...]
@@ -78,7 +79,7 @@ class SpeciesNames:
         return row.get(self.find_language(language)) or GROUP.sub("", row.get(LATIN, "")) or label
 
     def _row(self, label: str) -> Mapping[str, str]:
-        return self.names.get(_comparable(label), {})
+        return self.names.get(comparable(label), {})
 
 
 @cache
@@ -129,7 +130,7 @@ def _read_text(path: str | os.PathLike[str]) -> str:
 
 def _parse(lines: Iterator[list[str]], labels: Collection[str] | None) -> SpeciesNames:
     columns = _read_header(next(lines, []))
-    known = None if labels is None else {_comparable(label) for label in labels}
+    known = None if labels is None else {comparable(label) for label in labels}
     names: dict[str, Mapping[str, str]] = {}
     for cells in lines:
         values = [_clean(cell) for cell in cells]
@@ -141,7 +142,7 @@ def _parse(lines: Iterator[list[str]], labels: Collection[str] | None) -> Specie
             raise _WrongLineError("more cells than the first line has columns; put names with a separator in quotes")
         row = {column: value for column, value in zip(columns, values, strict=False) if value}
         label = row.pop(LABEL, "")
-        key = _comparable(label)
+        key = comparable(label)
         if not label:
             raise _WrongLineError("no label; write the name of the class, or remove the line")
         if known is not None and key not in known:
@@ -184,7 +185,3 @@ def _clean(cell: str) -> str:
     if any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") and c not in JOINERS for c in value):
         raise _WrongLineError("a line break or an invisible control character in a cell; type the name again")
     return value
-
-
-def _comparable(label: str) -> str:
-    return unicodedata.normalize("NFC", label).casefold()

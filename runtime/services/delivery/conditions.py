@@ -2,12 +2,12 @@
 
 import math
 import time
-import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from threading import Lock
 from typing import Any
 
 from runtime.errors import FlowerError
+from runtime.species.labels import comparable
 
 
 class Conditions:
@@ -43,7 +43,7 @@ class Conditions:
             raise FlowerError("the names to deliver must be a list with at least one name")
         self._everything = everything
         self._min_probability = 0.0 if min_probability is None else min_probability
-        self._only = None if only is None else {_comparable(label) for label in only}
+        self._only = None if only is None else {comparable(label) for label in only}
         self._cooldown_s = cooldown_s
         self._clock = clock
         self._delivered: dict[tuple[str, str], float] = {}
@@ -60,7 +60,7 @@ class Conditions:
         if not answer.get("predictions"):
             return False
         verdict, best = str(answer["verdict"]), answer["predictions"][0]
-        label = "" if verdict == "unfamiliar" else _comparable(str(best["label"]))
+        label = "" if verdict == "unfamiliar" else comparable(str(best["label"]))
         if verdict != "name" and not self._everything:
             return False
         if best["probability"] < self._min_probability or (self._only is not None and label not in self._only):
@@ -72,7 +72,3 @@ class Conditions:
                 return False
             self._delivered[verdict, label] = now
             return True
-
-
-def _comparable(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

@@ -8,35 +8,9 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-CONTENT_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".gz": "application/gzip",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".wasm": "application/wasm",
-    ".webmanifest": "application/manifest+json",
-}
-"""File ending → Content-Type. Python's own table depends on the system. Browsers reject scripts of another type."""
+from runtime.services.page_headers import CONTENT_TYPES, ISOLATION, SECURITY
 
-HEADERS = {
-    "Cache-Control": "no-cache",
-    # The policy of the page's own meta tag, and that no other page may show it in a frame (`export.web.headers`).
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
-        "style-src 'self'; img-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    # Without these two a browser gives WebAssembly no threads (HTML standard, "cross-origin isolated").
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+HEADERS = {"Cache-Control": "no-cache", **SECURITY, **ISOLATION}
 
 
 class BundleFiles(StaticFiles):

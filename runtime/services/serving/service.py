@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import os
 import socket
 import sys
 import threading
@@ -23,15 +22,13 @@ from runtime.services.serving.connection import MAX_HEAD_BYTES, limited_connecti
 from runtime.services.serving.edge import Edge
 from runtime.services.serving.finishing import Extend, OnAnswer
 from runtime.services.serving.settings import ServeSettings
-from runtime.services.systemd.messages import notify
+from runtime.services.systemd.messages import notify, sign_of_life_s
 
 KEEP_ALIVE_S = 5
 """Seconds for which a connection stays open after an answer."""
 LOCALHOST = "127.0.0.1"
 BACKLOG = 128
 """Connections that the system holds before they are accepted."""
-SIGN_OF_LIFE_S = 10.0
-"""Seconds between two signs of life, unless the service manager wants them more often."""
 CHECK_S = 0.05
 """Seconds between two looks at what is still to be done before the stop."""
 ANSWER_SHARE, UPLOAD_SHARE, CLOSE_SHARE = 0.8, 0.3, 0.1
@@ -129,8 +126,7 @@ class Service:
             self._server.should_exit = True
 
     async def _give_signs_of_life(self) -> None:
-        wanted = os.environ.get("WATCHDOG_USEC", "")
-        interval = min(SIGN_OF_LIFE_S, int(wanted) / 2e6) if wanted.isdigit() and int(wanted) else SIGN_OF_LIFE_S
+        interval = sign_of_life_s()
         while True:
             try:
                 if self._flowers.is_moving():

@@ -22,9 +22,9 @@ from export.web.bundle import build_web_bundle, describe_bundle
 from export.web.bundle_check import check_bundle
 from export.web.contents import PAGE, names_in_languages
 from export.web.errors import BundleError
-from export.web.headers import META_POLICY, POLICY, SECURITY
 from export.web.onnxruntime_web import VERSION
 from runtime import FlowerError
+from runtime.services.page_headers import META_POLICY, POLICY, SECURITY
 from tests.samples.tiny_model import INFO, save_tiny_model, tiny_model
 from tests.samples.web_site import CLASSES, build_tiny_site, use_small_engine
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from export.web.errors import BundleError
-from export.web.headers import ISOLATION, SECURITY
 from export.web.server import HOST, BundleServer, serve
 from runtime import FlowerError
+from runtime.services.page_headers import ISOLATION, SECURITY
 from tests.samples.web_site import run_server
 
 CONTENT = {

@@ -3,10 +3,11 @@
 from pathlib import Path
 from urllib.parse import quote
 
-from export.web.headers import ISOLATION, SECURITY
-from export.web.server import CONTENT_TYPES as EXPORTED_TYPES
+from export.web import server
 from runtime import FlowerClassifier
-from runtime.services.serving.page import CONTENT_TYPES, HEADERS
+from runtime.services.page_headers import ISOLATION, SECURITY
+from runtime.services.serving import page as served_page
+from runtime.services.serving.page import HEADERS
 from tests.runtime.services.serving.running import running
 
 
@@ -44,5 +45,5 @@ def test_no_path_leaves_the_folder(classifier: FlowerClassifier, page: Path) -> 
 
 
 def test_the_types_and_headers_are_those_of_the_server_for_looking() -> None:
-    assert CONTENT_TYPES.items() >= EXPORTED_TYPES.items()
+    assert vars(served_page)["CONTENT_TYPES"].items() >= vars(server)["CONTENT_TYPES"].items()
     assert HEADERS.items() >= (SECURITY | ISOLATION).items()

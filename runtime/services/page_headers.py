@@ -1,4 +1,4 @@
-"""The HTTP headers of the page. Its meta tag, its service worker and the server all take them from this module."""
+"""The HTTP headers of the web page. Its meta tag, its service worker and both servers take them from this module."""
 
 POLICY = {
     "default-src": "'none'",
@@ -27,3 +27,18 @@ SECURITY = {
 
 ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 """Headers without which a browser gives WebAssembly no threads (HTML standard, "cross-origin isolated")."""
+
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".gz": "application/gzip",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+}
+"""File ending → Content-Type. Python's own table depends on the system. Browsers reject scripts of another type."""
