@@ -12,8 +12,8 @@ import numpy as np
 
 from finetune.data.hash_split import select_split
 from finetune.data.split import SPLITS, DataError, Split
+from runtime.photos.finding.left_out import is_never_photo
 from runtime.photos.formats import SUFFIXES
-from runtime.photos.left_out import is_never_photo
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",

@@ -7,8 +7,8 @@ from pathlib import Path
 from finetune.data.dataset import read_split
 from finetune.data.split import SPLITS, DataError
 from runtime.errors import FlowerError
-from runtime.photos.left_out import is_never_photo, left_out_message
-from runtime.photos.listing import photos_below
+from runtime.photos.finding.left_out import is_never_photo, left_out_message
+from runtime.photos.finding.listing import photos_below
 
 DEPTH_WITH_SPLITS = 3
 """Names in the path of a photograph: SPLIT/CLASS/PHOTO."""

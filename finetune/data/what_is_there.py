@@ -5,8 +5,8 @@ from pathlib import Path
 
 from runtime.distribution import module_command
 from runtime.errors import FlowerError
-from runtime.photos.left_out import is_never_photo, left_out_message
-from runtime.photos.listing import photos_below
+from runtime.photos.finding.left_out import is_never_photo, left_out_message
+from runtime.photos.finding.listing import photos_below
 
 OXFORD_FOLDER = "flowers-102"
 """In the folder of the data set, as torchvision names it."""

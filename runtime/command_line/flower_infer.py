@@ -15,7 +15,7 @@ from runtime.command_line.arguments import add_threads_argument, positive_int
 from runtime.command_line.completion import complete
 from runtime.command_line.names_and_cuts import add_answer_arguments, add_field_arguments, answer_fields, read_names
 from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, print_traceback
-from runtime.command_line.service_options import add_service_arguments, misplaced_option
+from runtime.command_line.services.options import add_service_arguments, misplaced_option
 from runtime.command_line.standard_streams import print_error, print_line
 from runtime.distribution import __version__
 from runtime.errors import FlowerError, says_too_little_memory
@@ -183,7 +183,7 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
 
         return lambda: _show(describe_model(classifier, as_json=options.json))
     if options.watch or options.camera or options.serve:
-        from runtime.command_line.service_commands import run_service
+        from runtime.command_line.services.commands import run_service
 
         return lambda: run_service(classifier, options)
     return lambda: _answer_photos(classifier, options)
@@ -205,8 +205,8 @@ def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) 
     from runtime.answers.fields import keywords
     from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
     from runtime.command_line.progress import Progress
-    from runtime.photos.left_out import left_out_message
-    from runtime.photos.listing import list_photos
+    from runtime.photos.finding.left_out import left_out_message
+    from runtime.photos.finding.listing import list_photos
 
     names: deque[str] = deque()
     left_out: Counter[str] = Counter()
@@ -261,7 +261,7 @@ def _content(photo: "Photo | FlowerError") -> "Photo | FlowerError":
 
 def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
     """Return a function that counts the photos by walking all folders; it returns None if there are too many."""
-    from runtime.photos.listing import list_photos
+    from runtime.photos.finding.listing import list_photos
 
     def count() -> int | None:
         number = sum(1 for _ in itertools.islice(list_photos(options.photos), MAX_COUNTED))

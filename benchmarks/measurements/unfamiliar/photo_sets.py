@@ -10,7 +10,7 @@ import numpy as np
 
 from finetune.data.split import Split
 from runtime.errors import FlowerError
-from runtime.photos.listing import photos_below
+from runtime.photos.finding.listing import photos_below
 
 Kind = Literal["test", "same", "other", "without"]
 """``test``: of the data set. ``same``: flowers that the model knows, by other people. ``other``: flowers of none of its

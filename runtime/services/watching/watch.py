@@ -11,8 +11,8 @@ from typing import Any
 from runtime.answers.answer import Answer, answer_to_dict, photo_name
 from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError, PhotoError, TruncatedPhotoError
-from runtime.photos.left_out import left_out_message
-from runtime.photos.listing import photos_below
+from runtime.photos.finding.left_out import left_out_message
+from runtime.photos.finding.listing import photos_below
 from runtime.photos.reading import unreadable
 from runtime.services.watching.answer_log import AnswerLog, FileVersion
 from runtime.services.watching.notices import Notices
@@ -130,7 +130,7 @@ def photos_present(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, 
 
     Args:
         folder: where to look.
-        left_out: see `runtime.photos.listing.photos_below`.
+        left_out: see `runtime.photos.finding.listing.photos_below`.
     """
     for name, photo in photos_below(str(folder), left_out):
         if isinstance(photo, FlowerError):

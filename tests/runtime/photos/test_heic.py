@@ -13,8 +13,8 @@ from PIL import Image
 
 from runtime.errors import PhotoError
 from runtime.photos import open_photo as open_photo_module
+from runtime.photos.finding.left_out import left_out_message
 from runtime.photos.formats import SUFFIXES
-from runtime.photos.left_out import left_out_message
 from runtime.photos.open_photo import open_photo
 from runtime.photos.structure.heif_brands import is_heic
 from tests.runtime.photos.test_open_photo import BLUE, RED, encoded, halves, red_value

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.command_line.flower_infer import build_parser, main
-from runtime.command_line.service_options import (
+from runtime.command_line.services.options import (
     MEGABYTE,
     OF_CAMERA,
     OF_DELIVERY,

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runtime.errors import FlowerError, PhotoError
+from runtime.photos.finding.left_out import OTHER_PICTURES, is_never_photo, is_system_name
 from runtime.photos.formats import SUFFIXES
-from runtime.photos.left_out import OTHER_PICTURES, is_never_photo, is_system_name
 from runtime.photos.open_photo import Photo
 from runtime.photos.reading import SHOWN, is_address, unreadable
 
@@ -53,7 +53,7 @@ def list_photos(
 def photos_below(folder: str, left_out: Counter[str] | None = None) -> Iterator[tuple[str, Photo | FlowerError]]:
     """Yield the photos in a folder and below it, found by suffix, in order, and then the folders that cannot be read.
 
-    Hidden files and folders and those of `runtime.photos.left_out.SYSTEM_NAMES` are skipped.
+    Hidden files and folders and those of `runtime.photos.finding.left_out.SYSTEM_NAMES` are skipped.
 
     Args:
         folder: its path.

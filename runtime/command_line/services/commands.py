@@ -17,7 +17,7 @@ from runtime.classifier import FlowerClassifier
 from runtime.command_line.descriptions import model_values
 from runtime.command_line.names_and_cuts import answer_fields
 from runtime.command_line.program import EXIT_OK
-from runtime.command_line.service_options import MEGABYTE
+from runtime.command_line.services.options import MEGABYTE
 from runtime.command_line.standard_streams import print_error, print_line, printable
 from runtime.errors import FlowerError
 from runtime.photos.formats import load_all_decoders

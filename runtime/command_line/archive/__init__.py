@@ -1,0 +1,1 @@
+"""Tables of answers for archives: the options of ``flower-infer``, and how a run is started."""

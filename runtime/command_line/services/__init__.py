@@ -1,0 +1,1 @@
+"""The services of ``flower-infer``: their options, and how they are started."""
