@@ -11,13 +11,13 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from runtime.command_line.flower_infer import main
-from runtime.command_line.memory_settings import reserve_little_memory
 from runtime.command_line.standard_streams import (
     reserve_standard_descriptors,
     silence_decoders,
     silence_loading,
 )
 from runtime.errors import debugging
+from runtime.inference.memory_settings import reserve_little_memory
 
 
 def run() -> int:

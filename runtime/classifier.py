@@ -112,7 +112,15 @@ class FlowerClassifier:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        return self._session.run(self.info.preprocessing(photo)[np.newaxis])
+        return self.outputs_of_input(self.info.preprocessing(photo))
+
+    def outputs_of_input(self, pixels: np.ndarray) -> Outputs:
+        """Return the outputs of the network for one photo that is preprocessed already, a batch of 1.
+
+        Args:
+            pixels: from ``info.preprocessing``: uint8, shape (size, size, 3), RGB.
+        """
+        return self._session.run(pixels[np.newaxis])
 
     def answer(self, outputs: Outputs, top: int = 5) -> Answer:
         """Return the answer for the outputs of one photo, or for the mean of the outputs of several pictures of it.

@@ -29,6 +29,8 @@ class FlowerError(Exception):
     passing = False
     """Whether the cause may pass, so that the same call may work later: too little memory, a disk that fails, a missing
     permission. It is false if the input is at fault."""
+    kind = "error"
+    """One word for this kind of error, to count by."""
 
     def __init__(self, message: str) -> None:
         # File names may contain newlines, and the message must stay on one line.
@@ -38,19 +40,32 @@ class FlowerError(Exception):
 class PhotoError(FlowerError):
     """A photo cannot be read: it is missing, damaged or too large, or its format is not supported."""
 
+    kind = "refused"
+
+
+class MissingPhotoError(PhotoError):
+    """There is no file of this name."""
+
+    kind = "missing"
+
 
 class UnreadableError(PhotoError):
     """A file exists but cannot be read now, which is not its own fault: permissions, a disk, a missing package."""
 
+    kind = "unreadable"
     passing = True
 
 
 class DamagedPhotoError(PhotoError):
     """The bytes of a photo cannot be decoded."""
 
+    kind = "damaged"
+
 
 class TruncatedPhotoError(DamagedPhotoError):
     """The bytes of a photo end before the picture does. A file that is still being written looks like this."""
+
+    kind = "truncated"
 
 
 class ModelError(FlowerError):
@@ -67,6 +82,21 @@ class OutOfMemoryError(PhotoError, ModelError):
     It is a `PhotoError` and a `ModelError`, because it can come from whatever raises one of these.
     """
 
+    kind = "memory"
+    passing = True
+
+
+class UnexpectedError(PhotoError):
+    """An error that this project did not expect: a fault of its own or of a library."""
+
+    kind = "unexpected"
+    passing = True
+
+
+class KilledError(PhotoError):
+    """The process that answered a photo was ended by the system: no memory was left, or a decoder crashed."""
+
+    kind = "killed"
     passing = True
 
 

@@ -19,10 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows, where a file that is open cannot be deleted
-    fcntl = None  # type: ignore[assignment]
+from runtime.files.lock import lock_file
 
 _INDEX_NAME = re.compile(r".+-[0-9a-f]{16}\.index")
 _ENTRY = np.dtype([("edition", "<u4"), ("checksum", "<u4"), ("shape", "<i4", (4,))])
@@ -193,13 +190,10 @@ def _lock(file: IO[bytes], *, exclusively: bool) -> bool:
     Returns:
         Whether that is so; False if another process has the store open, or the file system has no locks.
     """
-    if fcntl is None:
-        return True
     try:
-        fcntl.flock(file, (fcntl.LOCK_EX if exclusively else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        return lock_file(file.fileno(), shared=not exclusively)
     except OSError:
         return False
-    return True
 
 
 def _write(file: Any, content: bytes, offset: int) -> None:

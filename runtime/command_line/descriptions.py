@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.classifier import FlowerClassifier
-from runtime.command_line.answer_formats import columns
+from runtime.command_line.photos.answer_formats import columns
 from runtime.command_line.standard_streams import printable
 from runtime.inference.devices import DEVICES
 from runtime.inference.model_file import FORMAT

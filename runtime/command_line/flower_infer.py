@@ -2,33 +2,24 @@
 
 import argparse
 import contextlib
-import itertools
 import os
 import sys
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, cast
+from collections.abc import Callable, Sequence
 
+from runtime.command_line.archive.options import add_archive_arguments, misplaced_archive_option
 from runtime.command_line.arguments import add_threads_argument, positive_int
 from runtime.command_line.completion import complete
-from runtime.command_line.names_and_cuts import add_answer_arguments, add_field_arguments, answer_fields, read_names
+from runtime.command_line.names_and_cuts import add_answer_arguments, add_field_arguments, read_names
 from runtime.command_line.program import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, print_traceback
 from runtime.command_line.services.options import add_service_arguments, misplaced_option
-from runtime.command_line.standard_streams import print_error, print_line
+from runtime.command_line.standard_streams import print_error
 from runtime.distribution import __version__
 from runtime.errors import FlowerError, says_too_little_memory
 from runtime.inference.devices import DEVICE_NAMES
 from runtime.services.systemd.unit import SERVICES
 
 # numpy, Pillow and onnxruntime are imported where they are first needed, so that --help and wrong options are fast.
-if TYPE_CHECKING:
-    from runtime.answers.answer import Answer
-    from runtime.answers.fields import AnswerFields
-    from runtime.classifier import FlowerClassifier
-    from runtime.photos.open_photo import Photo
-
 EXAMPLES = """\
 examples:
   flower-infer rose.jpg                     the five most likely species
@@ -40,6 +31,7 @@ examples:
   flower-infer --strict holiday/            fewer names, and fewer wrong ones
   flower-infer --model tiny rose.jpg        the smallest and fastest model inside
   flower-infer --model my-model.onnx rose.jpg
+  flower-infer archive/ --output answers.parquet      a table of many photos; go on after a crash with --resume
   flower-infer --watch incoming/            new photos as they arrive; answers go to incoming/flower-infer.jsonl
   flower-infer --camera 0 --language de     what a camera sees, in German
   flower-infer --camera 0 --mqtt mqtt://user@host/   and in Home Assistant
@@ -49,8 +41,6 @@ examples:
 exit status: 0 all photos answered, 1 some could not be read, 2 wrong usage, model or device, 130 stopped by Ctrl-C,
 143 stopped by kill or systemd (--serve: 0).
 """
-MAX_COUNTED = 100_000
-"""Most photos that are counted before the start, for the progress line."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -85,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="a model file, or a model inside: full (default), slim, tiny (smaller and faster)",
     )
     add_threads_argument(network)
+    add_archive_arguments(parser)
     add_service_arguments(parser)
     other = parser.add_argument_group("other commands")
     other.add_argument("--info", action="store_true", help="show the metadata of the model")
@@ -106,15 +97,15 @@ def main(arguments: Sequence[str] | None = None, *, on_ready: Callable[[], None]
     complete(lambda _: build_parser())
     parser = build_parser()
     options = parser.parse_args(arguments)
-    named = (options.photos, options.watch, options.camera, options.systemd_unit)
+    named = (options.photos or options.list, options.watch, options.camera, options.systemd_unit)
     if sum([*map(bool, named), options.serve, options.info, options.list_devices]) != 1:
         parser.error(
             "give either photos or one of --watch, --camera, --serve, --systemd-unit, --info and --list-devices "
             "(see --help)"
         )
-    if (problem := misplaced_option(options)) is not None:
+    if (problem := misplaced_archive_option(options) or misplaced_option(options)) is not None:
         parser.error(problem)
-    if options.csv and not options.photos:
+    if options.csv and not (options.photos or options.list):
         parser.error("--csv is for photos; the other commands give JSON")
     try:
         work = _prepare(options)
@@ -163,7 +154,7 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
         return lambda: _show(unit_file(options.systemd_unit).rstrip())
     from runtime.classifier import FlowerClassifier
 
-    if options.photos:
+    if options.photos or options.list:
         # At the same time, onnxruntime opens the model. If this fails, the first photo loads the decoders.
         with contextlib.suppress(RuntimeError):
             threading.Thread(target=_load_decoders, daemon=True).start()
@@ -186,7 +177,13 @@ def _prepare(options: argparse.Namespace) -> Callable[[], int]:
         from runtime.command_line.services.commands import run_service
 
         return lambda: run_service(classifier, options)
-    return lambda: _answer_photos(classifier, options)
+    if options.output:
+        from runtime.command_line.archive.command import answer_to_table
+
+        return lambda: answer_to_table(classifier, options)
+    from runtime.command_line.photos.command import answer_photos
+
+    return lambda: answer_photos(classifier, options)
 
 
 def _load_decoders() -> None:
@@ -199,93 +196,6 @@ def _load_decoders() -> None:
 def _show(text: str) -> int:
     print(text, flush=True)
     return EXIT_OK
-
-
-def _answer_photos(classifier: "FlowerClassifier", options: argparse.Namespace) -> int:
-    from runtime.answers.fields import keywords
-    from runtime.command_line.answer_formats import CSV_COLUMNS, csv_rows
-    from runtime.command_line.progress import Progress
-    from runtime.photos.finding.left_out import left_out_message
-    from runtime.photos.finding.listing import list_photos
-
-    names: deque[str] = deque()
-    left_out: Counter[str] = Counter()
-
-    def photos() -> "Iterator[Photo | FlowerError]":
-        for name, photo in list_photos(options.photos, left_out):
-            names.append(name)
-            # Standard input can be read only once, and its time and place are looked for after the answer.
-            yield _content(photo) if name == "-" and (options.taken or options.gps) else photo
-
-    status = EXIT_OK
-    fields = answer_fields(options, classifier.classes)
-    progress = Progress(_counter(options), shown=not options.quiet)
-    if options.csv:
-        print_line(csv_rows([CSV_COLUMNS]))
-    for photo, answer in classifier.predict_many(photos(), top=options.top):
-        name = names.popleft()
-        progress.clear()
-        problem = answer if isinstance(answer, FlowerError) else None
-        if not isinstance(answer, FlowerError):
-            # Each answer is flushed, so that a reader of the pipe gets it at once.
-            print_line(_format(name, photo, answer, classifier, options, fields))
-            if options.write_xmp and name != "-":
-                problem = _write_sidecar(name, keywords(fields.to_dict(name, answer)))
-        if problem is not None:
-            status = EXIT_FAILED
-            if not options.quiet:
-                print_error(problem)
-        progress.advance()
-    progress.clear()
-    if left_out and not options.quiet:
-        print_error(FlowerError(left_out_message(left_out)))
-    return status
-
-
-def _write_sidecar(photo: str, words: Sequence[str]) -> FlowerError | None:
-    """Put keywords into the sidecar of a photo, and return why that was not possible, if so."""
-    from runtime.answers.xmp_sidecar import sidecar_problem  # its library of XML takes time to import
-
-    return sidecar_problem(photo, words)
-
-
-def _content(photo: "Photo | FlowerError") -> "Photo | FlowerError":
-    """Return the bytes of a photo that is a stream."""
-    from runtime.photos.reading import read_photo
-
-    try:
-        return photo if isinstance(photo, FlowerError) else read_photo(cast("BinaryIO", photo))[0]
-    except FlowerError as error:
-        return error
-
-
-def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
-    """Return a function that counts the photos by walking all folders; it returns None if there are too many."""
-    from runtime.photos.finding.listing import list_photos
-
-    def count() -> int | None:
-        number = sum(1 for _ in itertools.islice(list_photos(options.photos), MAX_COUNTED))
-        return number if number < MAX_COUNTED else None
-
-    return count
-
-
-def _format(
-    name: str,
-    photo: "Photo | FlowerError",
-    answer: "Answer",
-    classifier: "FlowerClassifier",
-    options: argparse.Namespace,
-    fields: "AnswerFields",
-) -> str:
-    from runtime.command_line.answer_formats import as_csv, as_json, as_table
-
-    if options.json:
-        return as_json(fields.to_dict(name, answer, None if isinstance(photo, FlowerError) else photo))
-    if options.csv:
-        return as_csv(name, answer, fields)
-    shown_name = partial(fields.shown_name, with_latin=options.latin)
-    return as_table(name, answer, len(classifier.classes), classifier.cuts, shown_name)
 
 
 if __name__ == "__main__":

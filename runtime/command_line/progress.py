@@ -3,9 +3,13 @@
 import math
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
+
+from runtime.errors import FlowerError
 
 REDRAW_INTERVAL_S = 0.1
 """Shortest time between two drawings of the line, in seconds."""
@@ -18,12 +22,22 @@ class Progress:
         count: returns the number of photos, or None if there are too many to count; called only for a terminal.
         shown: whether to show progress.
         stream: by default standard error.
+        in_background: count in a thread, and show the number when it is known. Otherwise count first.
     """
 
-    def __init__(self, count: Callable[[], int | None], *, shown: bool = True, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        count: Callable[[], int | None],
+        *,
+        shown: bool = True,
+        stream: TextIO | None = None,
+        in_background: bool = False,
+    ) -> None:
         self._stream = stream if stream is not None else sys.stderr
         terminal = shown and self._stream is not None and self._stream.isatty()
-        self._total = count() if terminal else None
+        self._total = count() if terminal and not in_background else None
+        if terminal and in_background:
+            threading.Thread(target=self._count, args=[count], daemon=True).start()
         # One photo needs no progress line.
         self._shown = terminal and self._total != 1
         self._done = 0
@@ -31,9 +45,9 @@ class Progress:
         if self._shown:
             self._draw(self._started)
 
-    def advance(self) -> None:
-        """Count one more photo as done."""
-        self._done += 1
+    def advance(self, photos: int = 1) -> None:
+        """Count more photos as done."""
+        self._done += photos
         now = time.monotonic()
         if self._shown and now - self._drawn >= REDRAW_INTERVAL_S:
             self._draw(now)
@@ -45,6 +59,10 @@ class Progress:
             self._drawn = -math.inf
             self._stream.write("\r\x1b[K")
             self._stream.flush()
+
+    def _count(self, count: Callable[[], int | None]) -> None:
+        with suppress(FlowerError):  # the run itself says what is wrong
+            self._total = count()
 
     def _draw(self, now: float) -> None:
         self._drawn = now

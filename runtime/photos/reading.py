@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runtime.errors import (
+    MissingPhotoError,
     OutOfMemoryError,
     PhotoError,
     TruncatedPhotoError,
@@ -36,7 +37,8 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
         photo: a path, the bytes themselves, or a file object in binary mode.
 
     Raises:
-        PhotoError: the photo is missing or larger than `MAX_BYTES`, or ``photo`` has another type.
+        MissingPhotoError: there is no such file.
+        PhotoError: the photo is larger than `MAX_BYTES`, or ``photo`` has another type.
         TruncatedPhotoError: there are no bytes.
         UnreadableError: the system cannot read it now.
     """
@@ -92,22 +94,25 @@ def unreadable(name: str, error: OSError | ValueError | ImportError) -> PhotoErr
 def _read_path(path: Path) -> bytes:
     """Return the content of a regular file, at most one byte more than `MAX_BYTES`."""
     try:
-        # Non-blocking, so that a FIFO without a writer is refused and not waited for.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(handle, "rb") as file:
+        with open(path, "rb", opener=open_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise PhotoError(f"{path}: not a file")
             # Python reserves as much memory as it is asked to read.
             return file.read(min(status.st_size, MAX_BYTES) + 1)
     except FileNotFoundError:
-        raise PhotoError(f"{path}: no such file") from None
+        raise MissingPhotoError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise PhotoError(f"{path}: is a folder, not a photo") from None
     except (OSError, ValueError) as error:
         raise unreadable(str(path), error) from None
     except MemoryError:
         raise not_enough_memory(str(path)) from None
+
+
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a file, and do not wait for a writer if it is a FIFO. For the parameter ``opener`` of `open`."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def not_enough_memory(name: str) -> OutOfMemoryError:

@@ -263,7 +263,8 @@ def test_info_and_list_devices(model: str, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--info", "x.jpg"], ["--watch", "a", "x.jpg"], ["--json", "--csv", "x.jpg"], ["--output", "o", "x"]]
+    "arguments",
+    [["--info", "x.jpg"], ["--watch", "a", "x.jpg"], ["--json", "--csv", "x.jpg"], ["--camera", "0", "--output", "o"]],
 )
 def test_options_that_exclude_each_other_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:

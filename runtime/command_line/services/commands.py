@@ -2,13 +2,10 @@
 
 import argparse
 import json
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from runtime.answers.fields import AnswerFields, keywords
@@ -19,14 +16,12 @@ from runtime.command_line.names_and_cuts import answer_fields
 from runtime.command_line.program import EXIT_OK
 from runtime.command_line.services.options import MEGABYTE
 from runtime.command_line.standard_streams import print_error, print_line, printable
+from runtime.command_line.termination import terminable
 from runtime.errors import FlowerError
 from runtime.photos.formats import load_all_decoders
 from runtime.services.delivery.delivery import Delivery, DeliverySettings, open_delivery
 from runtime.services.delivery.event import Source
 from runtime.services.systemd.messages import notify, sign_of_life_s
-
-EXIT_TERMINATED = 143
-"""Exit status after SIGTERM, as of a process that does not handle it."""
 
 
 def run_service(classifier: FlowerClassifier, options: argparse.Namespace) -> int:
@@ -77,7 +72,7 @@ def _watch(classifier: FlowerClassifier, options: argparse.Namespace, fields: An
 
     with (
         open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME, _say) as log,
-        _terminable(),
+        terminable(lambda: notify("STOPPING=1")),
     ):
         if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
             _say(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it")
@@ -113,7 +108,7 @@ def _camera(classifier: FlowerClassifier, options: argparse.Namespace, fields: A
         **{name: value for name, value in given.items() if value is not None},
     )
     answered = False
-    with _terminable():
+    with terminable(lambda: notify("STOPPING=1")):
         # The first call comes with the first frame: a camera that cannot be opened is not ready.
         for each in answer_camera(classifier, settings, say=_say, on_frame=_ready_at_first_call(_heartbeat())):
             values = fields.extend(each.answer)
@@ -188,18 +183,3 @@ def _ready_at_first_call(alive: Callable[[], None]) -> Callable[[], None]:
         alive()
 
     return ready_and_alive
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """End the service in order when systemd or ``kill`` asks for it (SIGTERM)."""
-
-    def terminate(_: int, __: FrameType | None) -> None:
-        notify("STOPPING=1")
-        raise SystemExit(EXIT_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -4,7 +4,6 @@ import argparse
 
 from runtime.command_line.arguments import positive_int
 
-OF_WATCH = ("output",)
 OF_CAMERA = ("every", "on_motion", "keep", "keep_mb")
 OF_SERVE = ("host", "port", "page", "token_file", "allow_anyone")
 OF_DELIVERY = ("mqtt", "webhook", "exec", "deliver", "cooldown", "outbox", "device_id")
@@ -16,7 +15,6 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of all services."""
     watch = parser.add_argument_group("watching a folder")
     watch.add_argument("--watch", metavar="FOLDER", help="answer photos as they arrive in a folder, until Ctrl-C")
-    watch.add_argument("--output", metavar="FILE", help="the file to which answers are appended as JSON lines")
     camera = parser.add_argument_group("camera")
     camera.add_argument(
         "--camera",
@@ -57,7 +55,6 @@ def add_service_arguments(parser: argparse.ArgumentParser) -> None:
 def misplaced_option(options: argparse.Namespace) -> str | None:
     """Return what is wrong if an option was given without what it belongs to, otherwise None."""
     groups = (
-        (OF_WATCH, "--watch; without it, redirect standard output: > FILE", options.watch),
         (OF_CAMERA, "--camera", options.camera),
         (OF_SERVE, "--serve", options.serve),
         (OF_DELIVERY, "--watch, --camera and --serve", options.watch or options.camera or options.serve),

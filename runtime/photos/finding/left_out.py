@@ -4,6 +4,7 @@ Everything that looks for photos in folders uses these rules: the search of the 
 training.
 """
 
+import os
 from collections import Counter
 
 from runtime.photos.formats import HEIC, HEIC_PACKAGE
@@ -41,6 +42,11 @@ def is_system_name(name: str) -> bool:
 def is_never_photo(name: str) -> bool:
     """Return whether a file or folder of this name is passed over: it is hidden, or `is_system_name`."""
     return name.startswith(".") or is_system_name(name)
+
+
+def suffix_of(name: str) -> str:
+    """Return the ending of the name of a file from its last dot on, in lower case; empty without a dot."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a Path object for each file costs time)
 
 
 def left_out_message(left_out: Counter[str]) -> str:

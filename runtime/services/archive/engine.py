@@ -14,8 +14,8 @@ class Task:
 
     part: int
     """The part of the table that the photos belong to."""
-    start: int
-    """Position of the first photo in that part."""
+    positions: tuple[int, ...]
+    """The positions of the photos in that part."""
     photos: tuple[ArchivePhoto, ...]
 
 
@@ -23,9 +23,9 @@ class Engine(Protocol):
     """Answers tasks on several processes or machines."""
 
     def answer(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Row]]]:
-        """Yield each task once with a row for each of its photos, in any order.
+        """Yield tasks with a row for each of their photos, in any order. A task may come in pieces.
 
         Tasks are taken as they are needed, so that few of them are held in memory. A process or machine that is
-        killed loses nothing: its tasks are given to another.
+        killed loses nothing: its tasks are given to another. Every photo comes once.
         """
         ...

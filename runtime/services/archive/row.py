@@ -1,7 +1,7 @@
 """`Row`: what a table of answers says about one photo. All formats of tables have these columns in this order."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 ColumnType = Literal["text", "integer", "number", "truth", "predictions"]
@@ -81,8 +81,8 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON values, in the order of `COLUMNS`. Predictions are a list."""
-        values = asdict(self)
-        values["predictions"] = None if self.predictions is None else list(self.predictions)
+        values = {column: getattr(self, column) for column in COLUMNS}  # `asdict` takes a hundred times as long
+        values["predictions"] = None if self.predictions is None else [dict(each) for each in self.predictions]
         return values
 
     @classmethod

@@ -23,6 +23,7 @@ from typing import IO, Any, cast
 
 from runtime.errors import FlowerError
 from runtime.files.atomic import flush_folder
+from runtime.files.lock import lock_file
 
 DEFAULT_LOG_NAME = "flower-infer.jsonl"
 """The name of the log in a watched folder, unless ``--output`` names another file."""
@@ -204,18 +205,11 @@ def _reader(path: Path) -> IO[bytes]:
 
 
 def _lock(handle: int, path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no fcntl: two watches of one log are not detected there
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise FlowerError(
-            f"{path}: another flower-infer is writing this log; stop it or name another file with --output"
-        ) from None
-    except OSError:  # some network disks have no locks
-        return
+    with suppress(OSError):  # some network disks have no locks
+        if not lock_file(handle):
+            raise FlowerError(
+                f"{path}: another flower-infer is writing this log; stop it or name another file with --output"
+            )
 
 
 def _is_damaged(line: bytes) -> bool:

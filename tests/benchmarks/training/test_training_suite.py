@@ -10,7 +10,7 @@ import torch
 from benchmarks import run_suite
 from benchmarks.measurements.training import speed as training_speed
 from benchmarks.measurements.training.experiments import SEED_RUNS, Experiment, run_experiment
-from benchmarks.suites import training
+from benchmarks.suites.training import training
 from finetune.network.checkpoint import load_checkpoint
 from finetune.network.tensor_files import CheckpointError
 from finetune.recipe import Recipe

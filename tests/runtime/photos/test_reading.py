@@ -76,3 +76,12 @@ def test_too_little_memory_for_a_photo_may_pass(photo: Path, monkeypatch: pytest
     with pytest.raises(OutOfMemoryError, match="not enough memory") as caught:
         open_photo(photo)
     assert caught.value.passing
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted on Linux")
+def test_a_folder_is_refused_and_left_closed(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(PhotoError, match="is a folder"):
+            open_photo(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -8,13 +8,12 @@ from runtime.command_line.services.options import (
     OF_CAMERA,
     OF_DELIVERY,
     OF_SERVE,
-    OF_WATCH,
     misplaced_option,
 )
 from runtime.services.camera.answer_camera import CameraSettings
 
 VALUES = {
-    "output": ["log.jsonl"], "every": ["0"], "on_motion": [], "keep": ["kept"], "keep_mb": ["1"],
+    "every": ["0"], "on_motion": [], "keep": ["kept"], "keep_mb": ["1"],
     "host": ["::1"], "port": ["0"], "page": ["page"], "token_file": ["token"], "allow_anyone": [],
     "mqtt": ["mqtt://host/"], "webhook": ["https://host/"], "exec": ["true"], "deliver": ["all"], "cooldown": ["0"],
     "outbox": ["outbox"], "device_id": ["garden"],
@@ -23,7 +22,6 @@ VALUES = {
 WATCH, CAMERA, SERVE = ["--watch", "folder"], ["--camera", "0"], ["--serve"]
 OTHERS = [["x.jpg"], ["--info"], ["--list-devices"], ["--systemd-unit", "watch"]]
 SERVICES = {
-    OF_WATCH: [WATCH],
     OF_CAMERA: [CAMERA],
     OF_SERVE: [SERVE],
     OF_DELIVERY: [WATCH, CAMERA, SERVE],

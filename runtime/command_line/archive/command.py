@@ -1,0 +1,112 @@
+"""Starting a run over an archive."""
+
+import argparse
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from runtime.classifier import FlowerClassifier
+from runtime.command_line.names_and_cuts import read_names
+from runtime.command_line.program import EXIT_FAILED, EXIT_OK
+from runtime.command_line.progress import Progress
+from runtime.command_line.standard_streams import print_error, silence_decoders
+from runtime.command_line.termination import terminable
+from runtime.errors import FlowerError
+from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
+from runtime.photos.finding.excluded import Excluded
+from runtime.photos.finding.left_out import left_out_message
+from runtime.services.archive.answering import AnswerSettings
+from runtime.services.archive.engine import Engine
+from runtime.services.archive.listing import list_archive
+from runtime.services.archive.local_engine import LocalEngine
+from runtime.services.archive.process_count import process_count
+from runtime.services.archive.run import answer_archive, settings_digest
+from runtime.services.archive.tables.formats import open_table
+
+MAX_COUNTED = 10_000_000
+"""Most photos that are counted for the progress line."""
+
+
+def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -> int:
+    """Answer photos into a table, and return the exit status.
+
+    Args:
+        classifier: of the options, which shows that the model and the device can be used.
+        options: of the command line.
+
+    Raises:
+        FlowerError: the table cannot be used, or nobody can answer.
+    """
+    table = open_table(options.output, options.top)
+    if table.is_begun() and not options.resume:
+        raise FlowerError(f"{options.output}: exists; go on with it by --resume, or name another file")
+    settings = _settings(classifier, options)
+    excluded = Excluded(options.exclude or ())
+    left_out: Counter[str] = Counter()
+
+    def count() -> int | None:
+        photos = list_archive(options.photos, list_file=options.list, excluded=excluded)
+        number = sum(1 for _ in itertools.islice(photos, MAX_COUNTED))
+        return number if number < MAX_COUNTED else None
+
+    # A list on standard input can be read only once.
+    progress = Progress(count if options.list != "-" else lambda: None, shown=not options.quiet, in_background=True)
+    say: Callable[[str], None] = (lambda _: None) if options.quiet else _say
+    try:
+        with terminable():
+            summary = answer_archive(
+                list_archive(options.photos, list_file=options.list, excluded=excluded, left_out=left_out),
+                table,
+                settings,
+                partial(_engine, options),
+                on_count=progress.advance,
+                say=say,
+            )
+    except KeyboardInterrupt:
+        progress.clear()
+        say(f"stopped; what is answered is in {table.path}; go on with --resume")
+        raise
+    progress.clear()
+    for line in [*([left_out_message(left_out)] if left_out else []), *summary.lines()]:
+        say(line)
+    return EXIT_FAILED if summary.errors else EXIT_OK
+
+
+def _settings(classifier: FlowerClassifier, options: argparse.Namespace) -> AnswerSettings:
+    model = DEFAULT_MODEL if options.model is None else model_path(options.model)
+    processes = _processes(options, classifier.device)
+    settings = AnswerSettings(
+        model=str(model),
+        digest="",
+        device=classifier.device,
+        threads=max(1, options.threads // processes),
+        top=options.top,
+        min_probability=options.min_probability,
+        strict=options.strict,
+        only=tuple(read_names(options.only)) if options.only else None,
+        names=options.names,
+        language=options.language,
+        place=options.gps,
+    )
+    return replace(settings, digest=settings_digest(classifier, Path(model), settings))
+
+
+def _processes(options: argparse.Namespace, device: str) -> int:
+    """Return the number of processes: those that share the CPU, or one for another device."""
+    given: int | None = options.processes
+    return given or (process_count(options.threads) if device == "cpu" else 1)
+
+
+def _engine(options: argparse.Namespace, settings: AnswerSettings) -> Engine:
+    if options.engine == "ray":
+        from runtime.services.archive.ray_engine import RayEngine
+
+        return RayEngine(settings, address=options.address, processes=options.processes)
+    return LocalEngine(settings, _processes(options, settings.device), silence_decoders)
+
+
+def _say(line: str) -> None:
+    print_error(FlowerError(line))

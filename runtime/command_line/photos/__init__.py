@@ -1,0 +1,1 @@
+"""Answers of photos that are named on the command line, printed as they come."""

@@ -1,0 +1,124 @@
+"""The suite about the levers of a smaller network: training, files, times and report, and what the figures say."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import run_suite
+from benchmarks.core.comparisons import mean_difference
+from benchmarks.measurements.training.int8_files import as_digits, from_digits
+from benchmarks.measurements.training.levers import Point, compare_levers, pareto_front
+from benchmarks.measurements.training.slim_networks import CONTROL, SlimPlan, slim_plan
+from benchmarks.suites.training import slimming
+from finetune.command_line import main as finetune
+from finetune.network.checkpoint import load_checkpoint, save_checkpoint
+from finetune.network.photo_network import PhotoNetwork
+from finetune.run.output_folder import BEST_CHECKPOINT
+from runtime.errors import FlowerError
+from tests.samples.schedule import SHORT
+from tests.samples.small_network import small_network
+
+IMAGES = 1000
+PLANS = {"control": (1.0, 0), "narrow": (0.5, 0), "short": (1.0, 2), "both": (0.5, 2)}
+
+
+def point(network: str, size: int, ms: float, right: int) -> Point:
+    plan = None if network == "full" else dict(zip(("work", "drop_blocks"), PLANS[network], strict=True))
+    hits = as_digits(np.arange(IMAGES) < right)
+    return Point({"network": network, "plan": plan, "size": size, "p50_ms": ms, "hits": hits})
+
+
+def test_the_front_has_no_point_that_another_one_beats() -> None:
+    slow, fast = point("full", 224, 40, 920), point("narrow", 160, 10, 900)
+    beaten, as_good = point("control", 160, 20, 890), point("control", 224, 40, 920)
+    assert pareto_front([slow, beaten, fast, as_good]) == [fast, slow]
+
+
+def test_levers_are_compared_at_equal_time_from_the_most_accurate_size() -> None:
+    points = [
+        *(point("full", 224, 40, 950), point("control", 224, 40, 880)),
+        *(point("control", 160, 20, 900), point("control", 80, 5, 800)),
+        *(point("narrow", 160, 8, 890), point("narrow", 80, 2, 850)),
+        *(point("short", 160, 18, 890), point("both", 80, 2, 700)),
+    ]
+    result = compare_levers(points)
+    assert result is not None
+    assert (result["start"]["network"], result["start"]["size"]) == ("control", 160)
+    rows = {row["speed"]: row for row in result["rows"]}
+    # Twice as fast is 10 ms: half of the way from 20 to 5 ms in the logarithm, and 0.756 of that from 20 to 8 ms.
+    assert rows[2.0]["levers"]["size"][0] == pytest.approx(-0.05)
+    assert rows[2.0]["levers"]["widths"][0] == pytest.approx(-0.01 * np.log(2) / np.log(2.5))
+    assert "blocks" not in rows[2.0]["levers"]
+    assert rows[2.0]["least"] == "widths"
+    assert rows[2.0]["ahead"][1][0] > 0
+    assert rows[2.0]["best"]["network"] == "narrow"
+    assert set(rows[4.0]["levers"]) == {"size"}
+    assert rows[4.0]["ahead"] is None
+    assert compare_levers([each for each in points if each.figures["network"] != "control"]) is None
+
+
+def test_difference_of_the_same_answers_has_an_interval() -> None:
+    mean, (low, high) = mean_difference(np.zeros(IMAGES))
+    assert mean == 0
+    assert -0.01 < low < 0 < high < 0.01
+    assert from_digits("0110").tolist() == [False, True, True, False]
+
+
+def test_networks_are_named_by_work_and_blocks() -> None:
+    assert slim_plan("0.45/4") == SlimPlan(0.45, 4)
+    assert [slim_plan(text).title for text in ("1/0", "1/4", "0.5/0", "0.5/2")] == [
+        "nothing removed", "4 blocks less", "0.5 of the work", "0.5 of the work, 2 blocks less"
+    ]  # fmt: skip
+    for text in ("0.5", "2/0", "0/0", "0.5/6", "0.5/-1", "nan/0", "half/0"):
+        with pytest.raises(argparse.ArgumentTypeError, match="WORK/BLOCKS"):
+            slim_plan(text)
+
+
+def test_report_has_all_parts_and_nothing_is_made_twice(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(slimming, "RUNS", 2)
+    options = [
+        *("--checkpoint", str(tmp_path / "full" / BEST_CHECKPOINT), "--data", str(dataset), "--networks", "0.9/0"),
+        *("--epochs", "1", "--size", "32", "--final-size", "48", "--sizes", "48", "64", "--calibration", "6"),
+        *("--rounds", "1", "--threads", "1", "--output", str(tmp_path / "out"), "--report", str(tmp_path / "report")),
+    ]
+    with small_network():
+        torch.manual_seed(0)
+        torch.save(PhotoNetwork(1000).resnet.state_dict(), tmp_path / "weights.pth")
+        start = ("--data", str(dataset), "--weights", str(tmp_path / "weights.pth"), "--output", str(tmp_path / "full"))
+        assert finetune([*start, *SHORT, "--epochs", "1"]) == 0
+        with pytest.raises(FlowerError, match="no part 'networks' yet"):
+            run_suite("slimming", [*options, "--only", "accuracy"])
+        first = run_suite("slimming", [*options, "--only", "networks", "accuracy"])
+        assert "The times were not measured yet." in first.markdown.read_text()
+        assert not (tmp_path / "report" / "slimming.png").exists()
+        capsys.readouterr()
+        report = run_suite("slimming", options)
+        assert "epoch" not in capsys.readouterr().out
+    assert report.figures["accuracy"]["points"] == first.figures["accuracy"]["points"]
+    networks: dict[str, Any] = report.figures["networks"]["rows"]
+    assert list(networks) == ["full", CONTROL.name, "work-0.9-drop-0"]
+    assert networks[CONTROL.name]["macs_share"] == 1
+    assert 0.8 < networks["work-0.9-drop-0"]["macs_share"] <= 0.91
+    assert load_checkpoint(tmp_path / "out" / CONTROL.name / BEST_CHECKPOINT).provenance["train_split"] == "train"
+    assert len(report.figures["times"]["files"]) == len(report.figures["accuracy"]["points"]) == 6
+    text = report.markdown.read_text()
+    assert "{{" not in text
+    assert sum(line.startswith("| the full network | 64 |") for line in text.splitlines()) == 1
+    assert (tmp_path / "report" / "slimming.png").is_file()
+
+    full = load_checkpoint(tmp_path / "full" / BEST_CHECKPOINT)
+    known = replace(full, provenance={**full.provenance, "train_split": "train+val"})
+    save_checkpoint(known, tmp_path / "known.pt")
+    with pytest.raises(FlowerError, match="trained on the validation photographs"):
+        run_suite("slimming", [*options, "--checkpoint", str(tmp_path / "known.pt")])
+    (tmp_path / "out" / "files" / "full-64.onnx").write_bytes(b"another file")
+    with pytest.raises(FlowerError, match="not the file of the part accuracy"):
+        run_suite("slimming", [*options, "--only", "times"])
