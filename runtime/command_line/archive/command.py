@@ -40,10 +40,11 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
     Raises:
         FlowerError: the table cannot be used, or nobody can answer.
     """
-    table = open_table(options.output, options.top)
+    top = min(options.top, len(classifier.classes))
+    table = open_table(options.output, top)
     if table.is_begun() and not options.resume:
         raise FlowerError(f"{options.output}: exists; go on with it by --resume, or name another file")
-    settings = _settings(classifier, options)
+    settings = _settings(classifier, options, top)
     excluded = Excluded(options.exclude or ())
     left_out: Counter[str] = Counter()
 
@@ -75,7 +76,7 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
     return EXIT_FAILED if summary.errors else EXIT_OK
 
 
-def _settings(classifier: FlowerClassifier, options: argparse.Namespace) -> AnswerSettings:
+def _settings(classifier: FlowerClassifier, options: argparse.Namespace, top: int) -> AnswerSettings:
     model = DEFAULT_MODEL if options.model is None else model_path(options.model)
     processes = _processes(options, classifier.device)
     settings = AnswerSettings(
@@ -83,7 +84,7 @@ def _settings(classifier: FlowerClassifier, options: argparse.Namespace) -> Answ
         digest="",
         device=classifier.device,
         threads=max(1, options.threads // processes),
-        top=options.top,
+        top=top,
         min_probability=options.min_probability,
         strict=options.strict,
         only=tuple(read_names(options.only)) if options.only else None,

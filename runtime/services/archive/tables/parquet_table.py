@@ -134,10 +134,14 @@ def rows_of_part(content: bytes, place: str) -> Iterator[Row]:
             if not file.schema_arrow.equals(answer_schema()):
                 raise no_table(place, "other columns than those of a table of answers")
             _limit(file.metadata)
+            missing = file.metadata.num_rows
             for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
+                missing -= batch.num_rows
                 columns = [column.to_pylist() for column in batch.columns]
                 for values in zip(*columns, strict=True):
                     yield row_of(dict(zip(COLUMNS, values, strict=True)))
+            if missing:  # pyarrow skips pages with a damaged type
+                raise ValueError("rows are missing")
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged(place, error) from None
 
@@ -146,8 +150,10 @@ def _limit(metadata: "FileMetaData") -> None:
     """Check how much the file says it holds.
 
     Raises:
-        ValueError: it is more than any part has.
+        ValueError: it is less or more than any part has.
     """
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    if metadata.num_rows == 0:
+        raise ValueError("no rows")
     if metadata.num_rows > MAX_PART_ROWS or sum(group.total_byte_size for group in groups) > MAX_PART_BYTES:
         raise ValueError(f"more than {MAX_PART_ROWS:,} rows or {MAX_PART_BYTES:,} bytes")

@@ -38,8 +38,11 @@ class StoreParts:
         """Return the numbers of the parts that there are, in ascending order."""
         from pyarrow.fs import FileSelector, FileType
 
-        if self._filesystem.get_file_info(self._folder).type == FileType.File:
+        kind, bucket = self._filesystem.get_file_info(self._folder).type, self._folder.partition("/")[0]
+        if kind == FileType.File:
             raise no_table(self._place, "not a folder")
+        if kind == FileType.NotFound and bucket and self._filesystem.get_file_info(bucket).type == FileType.NotFound:
+            raise FlowerError(f"{self._place}: there is no {bucket!r}; make it first or check --output")
         found = self._filesystem.get_file_info(FileSelector(self._folder, allow_not_found=True))
         return part_numbers(self._place, (each.base_name for each in found), self._suffix)
 

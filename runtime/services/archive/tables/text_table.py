@@ -32,7 +32,7 @@ class TextTable:
         self.path = path
         self._file = Path(path)
         self._text = text
-        self._parts = LocalParts(Path(f"{path}.parts"), self._file.suffix)
+        self._parts = LocalParts(self._file.with_name(f"{self._file.name}.parts"), self._file.suffix)
 
     def is_begun(self) -> bool:
         """Return whether there is a finished table or a part of one."""

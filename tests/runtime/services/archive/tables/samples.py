@@ -12,10 +12,10 @@ from runtime.services.archive.tables.table import AnswerTable
 TOP = 3
 HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
 NAMES = [
-    pytest.param("answers.parquet", marks=pytest.mark.skipif(not HAS_PYARROW, reason="no pyarrow")),
-    "answers.jsonl",
-    "answers.csv",
-    "answers.sqlite",
+    pytest.param("answers [1].parquet", marks=pytest.mark.skipif(not HAS_PYARROW, reason="no pyarrow")),
+    "answers [1].jsonl",
+    "answers [1].csv",
+    "answers [1].sqlite",
 ]
 
 
@@ -48,9 +48,9 @@ def an_answered(number: int, settings: str = "0123456789abcdef") -> Row:
 
 def a_failed(number: int, settings: str = "0123456789abcdef") -> Row:
     return Row(
-        f"broken\n{number}\r,�.jpg",
+        f"broken\r{number}�.jpg",
         photo_bytes="ff2e6a7067",
-        error="not a picture",
+        error="not a\npicture",
         error_kind="damaged",
         passing=False,
         settings=settings,

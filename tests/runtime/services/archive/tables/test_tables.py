@@ -75,7 +75,7 @@ rows = st.builds(
 
 @pytest.fixture(params=NAMES)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return tmp_path / "folder [1]" / str(request.param)
+    return tmp_path / "folder" / str(request.param)
 
 
 @contextmanager
