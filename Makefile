@@ -65,7 +65,7 @@ pipeline: $(DEV)/.ready
 	  --models $(OUTPUT)/*-resnet50-fp32.onnx $(OUTPUT)/*-resnet50-int8.onnx
 
 # Planned to end within ten minutes on eight cores: four for the installation from wheels, one for the checkpoint, five for
-# the suite (benchmarks/suites/gpu.py). The driver is looked for before gigabytes are installed.
+# the suite (benchmarks/suites/processors/gpu.py). The driver is looked for before gigabytes are installed.
 gpu:
 	@command -v nvidia-smi >/dev/null || { echo "make gpu: nvidia-smi is missing; it needs an NVIDIA GPU with its driver"; exit 1; }
 	@test -d $(DATA) || { echo "make gpu: $(DATA) is no folder; give the data set with DATA=…"; exit 1; }

@@ -19,6 +19,13 @@ def _load_picture_command() -> Command:
     return COMMAND
 
 
+def _load_archive_command() -> Command:
+    # Imported here, because most suites need none of it.
+    from benchmarks.archive.command import COMMAND
+
+    return COMMAND
+
+
 PROGRAM = Program(
     package="benchmarks",
     default=suite_command(DEFAULT_SUITE, load_suite(DEFAULT_SUITE), default=True),
@@ -29,6 +36,7 @@ PROGRAM = Program(
             if name != DEFAULT_SUITE
         },
         "picture": LazyCommand("A photo and the answer of flower-infer to it, as one picture", _load_picture_command),
+        "archive": LazyCommand("What is in an archive: one page about a table of answers", _load_archive_command),
     },
 )
 """Everything that ``python -m benchmarks`` can run."""

@@ -77,9 +77,7 @@ def compare_over_seeds(hits: np.ndarray, reference: np.ndarray) -> tuple[float, 
 
     The variance has two parts: the photographs and the seeds. A t-interval combines them with the degrees of freedom of
     Welch and Satterthwaite (F. E. Satterthwaite, "An approximate distribution of estimates of variance components",
-    Biometrics Bulletin 2, 1946). For the variance over the photographs, half a pair is added to each of the four kinds
-    of pairs, so that it is not 0 if no pair is discordant (A. Agresti and Y. Min, "Simple improved confidence intervals
-    for comparing matched proportions", Statistics in Medicine 24, 2005).
+    Biometrics Bulletin 2, 1946).
 
     Args:
         hits: bool, shape (seeds, images), of the changed training. At least two seeds.
@@ -92,14 +90,34 @@ def compare_over_seeds(hits: np.ndarray, reference: np.ndarray) -> tuple[float, 
     seeds, images = differences.shape
     by_photo, by_seed = differences.mean(axis=0), differences.mean(axis=1)
     mean = float(by_seed.mean())
-    padded = images + 2
-    photos_variance = ((by_photo**2).sum() + 1) / padded**2 - (by_photo.sum() / padded) ** 2 / padded
+    photos_variance = _variance_over_photographs(by_photo)
     seeds_variance = by_seed.var(ddof=1) / seeds
     variance = photos_variance + seeds_variance
     freedom = variance**2 / (photos_variance**2 / (images - 1) + seeds_variance**2 / (seeds - 1))
     distribution = stats.t(freedom, loc=0, scale=math.sqrt(variance))
     spread = float(distribution.ppf(0.975))
     return mean, (mean - spread, mean + spread), 2 * float(distribution.sf(abs(mean)))
+
+
+def mean_difference(differences: np.ndarray) -> tuple[float, Interval]:
+    """Return the mean difference of two accuracies on the same photographs, and its 95 % interval.
+
+    Args:
+        differences: -1 to 1, float, shape (images,): fractions are allowed, unlike in `compare_paired`.
+    """
+    mean, spread = float(differences.mean()), Z * math.sqrt(_variance_over_photographs(differences))
+    return mean, (mean - spread, mean + spread)
+
+
+def _variance_over_photographs(differences: np.ndarray) -> float:
+    """Return the variance of the mean of ``differences``: float, shape (images,).
+
+    Half a pair is added to each of the four kinds of pairs, so that it is not 0 if no pair is discordant (A. Agresti
+    and Y. Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine 24,
+    2005).
+    """
+    padded = len(differences) + 2
+    return float(((differences**2).sum() + 1) / padded**2 - (differences.sum() / padded) ** 2 / padded)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 matplotlib.use("Agg")
 
+from matplotlib import colors, ticker
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
@@ -164,6 +165,82 @@ def tradeoff_plot(models: Sequence[Mapping[str, Any]]) -> bytes:
             axes.annotate(model["name"], (time["p50_ms"], top1), xytext=(6, 6), textcoords="offset points", fontsize=9)
     axes.set_xlim(left=0)
     axes.set(xlabel="milliseconds", ylabel="top-1, %", title="Accuracy against time")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return _png(figure)
+
+
+def scaling_plot(models: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw photos per second over cores: measured points, and the model through them.
+
+    Args:
+        models: each with ``name`` and ``rates``: cores → ``low`` and ``high``, photos per second.
+        measured: each with ``model``, ``processes``, ``threads`` and the quartiles of its photos per second. Those with
+            one thread are drawn.
+    """
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for model, colour in zip(models, COLOURS[1:], strict=False):
+        cores, rates = list(model["rates"]), list(model["rates"].values())
+        axes.fill_between(
+            cores, [rate["low"] for rate in rates], [rate["high"] for rate in rates], color=colour, alpha=0.2
+        )
+        points = [row for row in measured if row["model"] == model["name"] and row["threads"] == 1]
+        median = np.array([row["median"] for row in points])
+        axes.errorbar(
+            [row["processes"] for row in points],
+            median,
+            yerr=[median - [row["p25"] for row in points], [row["p75"] for row in points] - median],
+            fmt="o",
+            color=colour,
+            label=model["name"],
+        )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.set(
+        xlabel="cores, one process on each",
+        ylabel="photos per second",
+        title="Measured points, and the model between its lower and upper bound",
+    )
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="upper left")
+    return _png(figure)
+
+
+def sizes_plot(networks: Mapping[str, Sequence[Mapping[str, Any]]], front: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw the accuracy of networks against their time, one line for each over the sizes of its photos.
+
+    Args:
+        networks: name → its points, the smallest photos first; each with ``size`` in pixels, ``p50_ms``, ``top1`` and
+            ``top1_interval``.
+        front: the points that no other one beats in time without being less accurate.
+    """
+    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
+    for index, (name, points) in enumerate(networks.items()):
+        top1 = np.array([100 * point["top1"] for point in points])
+        low, high = np.array([[100 * bound for bound in point["top1_interval"]] for point in points]).T
+        axes.errorbar(
+            [point["p50_ms"] for point in points],
+            top1,
+            yerr=[(top1 - low).clip(0), (high - top1).clip(0)],
+            fmt="-" + "osD^vPX*"[index % 8],
+            color=f"C{index}",
+            markersize=5,
+            ecolor=(*colors.to_rgb(f"C{index}"), 0.25),
+            label=name,
+        )
+    for point in front:
+        place = point["p50_ms"], 100 * point["top1"]
+        axes.plot(*place, "o", markersize=12, markerfacecolor="none", markeredgecolor="black")
+        axes.annotate(str(point["size"]), place, xytext=(0, 9), textcoords="offset points", ha="center", fontsize=8)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.set(
+        xlabel="milliseconds of the network for one photo; circles: no point is faster and as accurate, with pixels",
+        ylabel="top-1, %, with 95 % intervals",
+        title="Accuracy against time, over the sizes of the photos",
+    )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     return _png(figure)

@@ -11,15 +11,15 @@ import jinja2
 from benchmarks.core.intervals import Interval
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-FORMATS = {"md": "markdown/{name}.md.jinja", "html": "html/{name}.html.jinja"}
-"""Ending of a report → its template."""
+FORMATS = {"md": "markdown", "html": "html"}
+"""Ending of a report → the folder of its template, which may be in a room there."""
 
 
 def render_report(name: str, values: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Render every template of the report ``name``.
 
     Args:
-        name: of the report; its templates are markdown/NAME.md.jinja and, for some, html/NAME.html.jinja.
+        name: of the report; its templates are NAME.md.jinja in markdown/ and, for some, NAME.html.jinja in html/.
         values: what the templates show.
         folder: where the pictures are that the HTML page embeds.
 
@@ -34,9 +34,9 @@ def render_report(name: str, values: Mapping[str, Any], folder: Path) -> dict[st
 
     texts = {}
     for form, place in FORMATS.items():
-        template = place.format(name=name)
-        if (TEMPLATES / template).is_file():
-            text = _environment(form).get_template(template).render(values, image=image)
+        for template in (TEMPLATES / place).rglob(f"{name}.{form}.jinja"):
+            found = _environment(form).get_template(template.relative_to(TEMPLATES).as_posix())
+            text = found.render(values, image=image)
             texts[f"{name}.{form}"] = text.rstrip() + "\n"
     return texts
 

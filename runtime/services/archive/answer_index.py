@@ -94,7 +94,10 @@ class SameBytes:
     """
 
     def __init__(self, path: str) -> None:
-        self._connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_SECONDS)
+        # Ray makes this object in one thread and uses it in another, one after the other.
+        self._connection = sqlite3.connect(
+            f"{Path(path).absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_SECONDS, check_same_thread=False
+        )
 
     def row(self, sha256: str) -> Row | None:
         """Return the row of a photo whose bytes have this digest."""

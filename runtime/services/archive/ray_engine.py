@@ -6,7 +6,9 @@ is answered once, whatever Ray does: it drops what comes twice, and gives what i
 
 import logging
 import os
+import re
 import signal
+import socket
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -39,6 +41,8 @@ QUIET = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_DATA_LOG_LEVEL": "CRITICAL"}
 """Environment variables without which Ray writes to standard error."""
 
 STANDARD_ERROR = 2
+CONNECT_S = 10
+"""Longest time in which the address of a cluster must answer."""
 
 
 class RayEngine:
@@ -145,6 +149,8 @@ class RayEngine:
     @contextmanager
     def _connected(self, ray: Any) -> Iterator[None]:
         """Start Ray on this machine, or join the cluster, until the end of the context."""
+        if self._address is not None:
+            _require_server(self._address)
         handler = signal.getsignal(signal.SIGTERM)
         options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
         options["logging_level"] = logging.INFO if debugging() else logging.CRITICAL
@@ -205,6 +211,21 @@ def _silent() -> Iterator[None]:
     finally:
         os.dup2(own, STANDARD_ERROR)
         os.close(own)
+
+
+def _require_server(address: str) -> None:
+    """Raise `FlowerError` if nothing answers at the address of a cluster. Ray itself tries it for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not re.fullmatch(r"[\w.-]+|\[[0-9a-fA-F:.%]+\]", host) or not port.isdecimal():
+        raise FlowerError("the address of a cluster is HOST:PORT, or auto on a machine of the cluster")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise FlowerError(
+            f"Ray at {address}: no connection ({error}); start it by: ray start --head, and see docs/archive.md"
+        ) from None
 
 
 def _checked(task: Task, rows: list[Row]) -> tuple[Task, list[Row]]:

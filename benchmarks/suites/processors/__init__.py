@@ -1,0 +1,1 @@
+"""Suites about other processors, devices and engines than onnxruntime on this CPU."""
