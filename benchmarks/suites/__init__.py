@@ -1,4 +1,4 @@
-"""The suites: one module for each report, and the registry that finds them.
+"""The suites: one module for each report, in this folder or in a room of it, and the registry that finds them.
 
 A suite decides what is measured, and in which order. How something is measured belongs in `benchmarks.measurements`.
 """
@@ -17,8 +17,8 @@ DEFAULT_SUITE = "models"
 
 
 def suite_names() -> tuple[str, ...]:
-    """Return the names of all suites, which are the names of the modules in this folder."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__))
+    """Return the names of all suites, which are the names of the modules in this folder and in its rooms."""
+    return tuple(sorted(_modules()))
 
 
 def suite_summary(name: str) -> str:
@@ -26,7 +26,7 @@ def suite_summary(name: str) -> str:
 
     The module is parsed, not imported, because suites import large libraries.
     """
-    spec = find_spec(f".{name}", __name__)
+    spec = find_spec(_modules().get(name, f".{name}"), __name__)
     if spec is None or spec.origin is None:
         raise FlowerError(f"there is no suite {name!r}")
     source = Path(spec.origin).read_text(encoding="utf-8")
@@ -39,7 +39,20 @@ def load_suite(name: str) -> Suite:
     Raises:
         FlowerError: no such suite.
     """
-    if name not in suite_names():
+    modules = _modules()
+    if name not in modules:
         raise FlowerError(f"there is no suite {name!r}; choose from: {', '.join(suite_names())}")
-    suite: Suite = import_module(f".{name}", __name__).SUITE
+    suite: Suite = import_module(modules[name], __name__).SUITE
     return suite
+
+
+def _modules() -> dict[str, str]:
+    """Return the module of each suite by its name, relative to this package."""
+    found: dict[str, str] = {}
+    for entry in pkgutil.iter_modules(__path__):
+        if entry.ispkg:
+            room = pkgutil.iter_modules([str(Path(folder, entry.name)) for folder in __path__])
+            found |= {module.name: f".{entry.name}.{module.name}" for module in room}
+        else:
+            found[entry.name] = f".{entry.name}"
+    return found

@@ -18,11 +18,6 @@ from benchmarks.core.timing import percentiles
 from benchmarks.fuzzing.driver import MEMORY_LIMIT, fuzz
 from benchmarks.fuzzing.largest_photos import LARGEST_PHOTOS
 from benchmarks.fuzzing.malformed_inputs import CRAFTED_PHOTOS
-from benchmarks.measurements.classifier_throughput import (
-    measure_idle_cpu_time,
-    measure_many_photos,
-    measure_memory,
-)
 from benchmarks.measurements.confidence import measure_confidence
 from benchmarks.measurements.large_photos.largest_photos import THREADS as LARGEST_THREADS
 from benchmarks.measurements.large_photos.largest_photos import measure_largest_photos
@@ -31,7 +26,12 @@ from benchmarks.measurements.large_photos.reduced_scale import (
     measure_decoding_time,
     measure_enlarged_photos,
 )
-from benchmarks.measurements.model_loading import measure_model_loading
+from benchmarks.measurements.speed.classifier_throughput import (
+    measure_idle_cpu_time,
+    measure_many_photos,
+    measure_memory,
+)
+from benchmarks.measurements.speed.model_loading import measure_model_loading
 from finetune.data.dataset import read_split
 from finetune.data.split import Split
 from runtime.command_line.arguments import add_data_argument, add_threads_argument, positive_int

@@ -25,6 +25,7 @@ from benchmarks.measurements.archive.crash import (
     run_watched,
     table_digest,
 )
+from benchmarks.measurements.archive.sheet_quality import sheet_quality
 from finetune.data.dataset import read_split
 from runtime.command_line.arguments import add_data_argument, positive_int
 from runtime.errors import FlowerError
@@ -167,6 +168,11 @@ def measure_crash(run: Run) -> None:
     run.figures["crash"] = {**run.signature, **figures}
 
 
+def measure_sheet(run: Run) -> None:
+    """Moved labels and changed copies that the page about an archive finds."""
+    run.figures["sheet"] = {**run.signature, **sheet_quality(run.options.data)}
+
+
 def model_values(figures: Figures) -> dict[str, Any]:
     """Return the rates and costs that the model gives for the measured points."""
     if "rates" not in figures or "steps" not in figures:
@@ -199,10 +205,15 @@ def _with_plot(part: Any) -> Any:
 
 
 SUITE = Suite(
-    description="Measure tables of answers for archives: rates, steps, crashes and memory.",
+    description="Measure tables of answers for archives: rates, steps, crashes, memory, and the page about them.",
     examples=EXAMPLES,
     add_arguments=add_arguments,
-    parts={"rates": _with_plot(measure_rates), "steps": _with_plot(measure_steps), "crash": measure_crash},
+    parts={
+        "rates": _with_plot(measure_rates),
+        "steps": _with_plot(measure_steps),
+        "crash": measure_crash,
+        "sheet": measure_sheet,
+    },
     template_values=model_values,
     check=check,
     interrupted="the parts that were complete are in the report",

@@ -26,14 +26,14 @@ ROOMS = {
         "command_line",
     ),
     "benchmarks": (
-        "engines", "workers", "core", "environments", "baselines", "fuzzing", "measurements", "archive", "suites",
+        "engines", "workers", "core", "environments", "baselines", "fuzzing", "archive", "measurements", "suites",
         "command_line",
     ),
 }  # fmt: skip
 """Package → its rooms, from the lowest to the highest. A room imports itself and the rooms before it."""
 RUNTIME_LIBRARIES = {"numpy", "PIL", "onnxruntime", "argcomplete", "pillow_heif"}
 LIBRARIES_OF_SERVICES = {
-    "archive": {"pyarrow", "ray"},
+    "archive": {"boto3", "botocore", "pyarrow", "ray"},
     "camera": {"cv2", "picamera2"},
     "serving": {"starlette", "uvicorn", "python_multipart", "prometheus_client"},
     "delivery": {"paho"},

@@ -35,7 +35,7 @@ OURS = {*PACKAGES, "runtime", "flower_edge"}
 OTHER_PROGRAMS = {"pip", "npm", "npx", "apt-get", "git", "curl", "jq", "cat", "python3", ".", "source", "eval",
                   "sha256sum", "pre-commit", "docker", "adb", "cd", "activate-global-python-argcomplete", "node",
                   "torchrun", "export", "sudo", "systemctl", "tensorboard", "xdg-open", "journalctl",
-                  "openssl", "umask", "mosquitto_sub", "uname", "tee"}  # fmt: skip
+                  "openssl", "umask", "mosquitto_sub", "uname", "tee", "find"}  # fmt: skip
 """What the documents start besides this project's commands."""
 
 

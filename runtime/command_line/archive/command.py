@@ -63,6 +63,7 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
                 table,
                 settings,
                 partial(_engine, options),
+                places=options.photos,
                 on_count=progress.advance,
                 say=say,
             )

@@ -71,6 +71,10 @@ class AnswerIndex:
                 for photo in photos
             ]
 
+    def row_count(self) -> int:
+        """Return the number of rows."""
+        return int(self._connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+
     def row_of_photo(self, photo: str) -> Row | None:
         """Return the row of a photo by its name."""
         return _row(self._connection, "SELECT content FROM answers WHERE photo = ?", os.fsencode(photo))

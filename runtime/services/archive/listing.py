@@ -13,6 +13,7 @@ from runtime.photos.finding.tar_members import TAR_SUFFIXES, is_tar, photos_in_t
 from runtime.photos.formats import SUFFIXES
 from runtime.photos.reading import SHOWN, is_address, unreadable
 from runtime.services.archive.photo import ArchivePhoto
+from runtime.services.archive.store_photos import is_store_address, list_store
 
 
 def list_archive(
@@ -29,7 +30,7 @@ def list_archive(
     `runtime.photos.finding.tar_members.TAR_SUFFIXES`, wherever it is. A name may occur twice.
 
     Args:
-        arguments: as for `runtime.photos.finding.listing.list_photos`, but no standard input.
+        arguments: as for `runtime.photos.finding.listing.list_photos`, but no standard input; or addresses in a store.
         list_file: as for `runtime.photos.finding.name_list.names_in`. Each name is one photo or tar file.
         excluded: is compared with the paths below folders, with the names in the list as they are written there, and
             with the paths inside tar files. A file among ``arguments`` is always taken.
@@ -48,13 +49,20 @@ def list_archive(
 def _photos(
     arguments: Sequence[str], names: Iterator[str], excluded: Excluded, left_out: Counter[str]
 ) -> Iterator[ArchivePhoto]:
-    for name, photo in list_photos(arguments, left_out, excluded=excluded, suffixes=SUFFIXES | TAR_SUFFIXES):
-        if isinstance(photo, FlowerError):
-            yield ArchivePhoto(name, error=photo)
-        else:
-            yield from _in_file(name, excluded, left_out)
+    for argument in arguments:
+        if is_store_address(argument):
+            yield from list_store(argument, excluded, left_out)
+            continue
+        for name, photo in list_photos([argument], left_out, excluded=excluded, suffixes=SUFFIXES | TAR_SUFFIXES):
+            if isinstance(photo, FlowerError):
+                yield ArchivePhoto(name, error=photo)
+            else:
+                yield from _in_file(name, excluded, left_out)
     for name in names:
-        if is_address(name):
+        if is_store_address(name):
+            if not excluded.matches(name):
+                yield from list_store(name, excluded, left_out)
+        elif is_address(name):
             yield ArchivePhoto(name, error=PhotoError(f"{name[:SHOWN]}: addresses are not downloaded; give files"))
         elif not excluded.matches(name):
             yield from _in_file(name, excluded, left_out)

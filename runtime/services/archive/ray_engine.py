@@ -5,6 +5,7 @@ is answered once, whatever Ray does: it drops what comes twice, and gives what i
 """
 
 import logging
+import math
 import os
 import re
 import signal
@@ -29,8 +30,9 @@ TASKS_PER_CPU, MOST_TASKS = 400, 20_000
 """Tasks in a dataset: for each CPU of the cluster, and at most. A dataset of Ray is known from its beginning to its end,
 so that an archive of any size needs several. Each starts processes of its own, which takes seconds; with so many tasks
 it answers for minutes."""
-QUEUED_TASKS = 2
-"""Tasks that a process answers or has waiting. All of them are given out again if it is killed."""
+TASKS_PER_BLOCK, QUEUED_BLOCKS = 4, 2
+"""Tasks that Ray carries together, because each block costs the main process about 10 ms; and blocks that a process
+answers or has waiting. All of them are given out again if it is killed."""
 RETRIES = 3
 """How often Ray gives out a task again whose process or machine was killed."""
 STARTS = 3
@@ -70,6 +72,8 @@ class RayEngine:
         Raises:
             FlowerError: Ray is not installed, there is no connection to the cluster, or its machines cannot answer.
         """
+        if self._address is not None:
+            _require_server(self._address)
         ray = _load_ray()
         setup = Setup.of_this_machine(self._settings)
         waiting = iter(tasks)
@@ -83,7 +87,7 @@ class RayEngine:
                 yield from self._answer_lost(ray, setup, [unpack(each) for each in lost])
 
     def _answer_dataset(
-        self, ray: Any, setup: Setup, packed: Sequence[bytes], queued: int = QUEUED_TASKS
+        self, ray: Any, setup: Setup, packed: Sequence[bytes], *, alone: bool = False
     ) -> Generator[tuple[Task, list[Row]], None, list[bytes]]:
         """Yield packed tasks with their rows, and return those of which Ray lost the processes too often.
 
@@ -91,12 +95,13 @@ class RayEngine:
             ray: the module.
             setup: for the processes.
             packed: the tasks.
-            queued: see `QUEUED_TASKS`.
+            alone: whether a process gets one task at a time, so that no other task is lost with it.
         """
         left = dict(enumerate(packed))
-        most = len(packed) if self._processes is None else min(len(packed), self._processes)
+        blocks = len(packed) if alone else math.ceil(len(packed) / TASKS_PER_BLOCK)
+        most = blocks if self._processes is None else min(blocks, self._processes)
         tasks = ray.data.from_items(
-            [{NUMBER: number, TASK: task} for number, task in left.items()], override_num_blocks=len(packed)
+            [{NUMBER: number, TASK: task} for number, task in left.items()], override_num_blocks=blocks
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `max_task_retries` will have another place in Ray 2.64
@@ -109,7 +114,7 @@ class RayEngine:
                     min_size=1,
                     max_size=most,
                     initial_size=max(1, min(most, _cpus(ray) // self._settings.threads)),
-                    max_tasks_in_flight_per_actor=queued,
+                    max_tasks_in_flight_per_actor=1 if alone else QUEUED_BLOCKS,
                 ),
                 num_cpus=self._settings.threads,
                 max_restarts=-1,
@@ -136,7 +141,7 @@ class RayEngine:
         if not alone:
             return
         rows: dict[tuple[int, int], Row] = {}
-        for task, (row,) in self._answer_dataset(ray, setup, alone, queued=1):
+        for task, (row,) in self._answer_dataset(ray, setup, alone, alone=True):
             rows[task.part, task.positions[0]] = row
         for task in lost:
             places = zip(task.positions, task.photos, strict=True)
@@ -149,8 +154,6 @@ class RayEngine:
     @contextmanager
     def _connected(self, ray: Any) -> Iterator[None]:
         """Start Ray on this machine, or join the cluster, until the end of the context."""
-        if self._address is not None:
-            _require_server(self._address)
         handler = signal.getsignal(signal.SIGTERM)
         options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
         options["logging_level"] = logging.INFO if debugging() else logging.CRITICAL

@@ -1,4 +1,4 @@
-"""Reading the bytes of a photo of an archive, from a file of its own or from a tar file."""
+"""Reading the bytes of a photo of an archive, from a file of its own, a tar file or a store."""
 
 import os
 
@@ -7,6 +7,7 @@ from runtime.photos.finding.tar_members import opened_tar
 from runtime.photos.limits import MAX_BYTES
 from runtime.photos.reading import not_enough_memory, read_photo
 from runtime.services.archive.photo import ArchivePhoto
+from runtime.services.archive.store_photos import is_store_address, read_store_photo
 
 
 def read_archive_photo(photo: ArchivePhoto) -> bytes:
@@ -20,6 +21,8 @@ def read_archive_photo(photo: ArchivePhoto) -> bytes:
         TruncatedPhotoError: there are no bytes, or the tar file ends before the photo does.
         UnreadableError: the system cannot read it now, or the tar file has changed since it was listed.
     """
+    if is_store_address(photo.name):
+        return read_store_photo(photo)
     if not photo.container:
         return read_photo(photo.name)[0]
     if photo.size > MAX_BYTES:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import islice
@@ -30,6 +30,7 @@ def answer_archive(
     settings: AnswerSettings,
     make_engine: Callable[[AnswerSettings], Engine],
     *,
+    places: Collection[str] = (),
     on_count: Callable[[int], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Summary:
@@ -42,18 +43,22 @@ def answer_archive(
         table: may have the rows of earlier runs.
         settings: for the processes that answer.
         make_engine: from settings to the engine that answers.
+        places: the folders, stores and files that the user named. If one of them is gone or empty, the table is not
+            changed: its rows would be lost while a disk is away.
         on_count: is called with the number of photos that were counted, while the run goes on.
         say: shows a line to the user.
 
     Raises:
-        FlowerError: the table is damaged, another run writes it, or the engine cannot start.
+        FlowerError: a place of a table that has rows is gone, the table is damaged, another run writes it, or the
+            engine cannot start.
         OSError: the table cannot be written.
     """
     summary = Summary(on_count=on_count)
     with _open_index(table.path) as index:
         if _add_earlier_rows(table, index, settings.digest):
             say(f"{table.path}: other rows are of another model or other options; their photos are answered again")
-        assembly = Assembly(_each_once(photos, index), table, index, settings.digest, summary)
+        there = _unless_gone(photos, places) if index.row_count() else photos
+        assembly = Assembly(_each_once(there, index), table, index, settings.digest, summary)
         engine = make_engine(replace(settings, index=str(index.path)))
         for task, rows in engine.answer(assembly.tasks()):
             assembly.add(task, rows)
@@ -127,6 +132,13 @@ def _add_earlier_rows(table: AnswerTable, index: AnswerIndex, digest: str) -> bo
         index.add(same)
         other = other or len(same) < len(some)
     return other
+
+
+def _unless_gone(photos: Iterable[ArchivePhoto], places: Collection[str]) -> Iterator[ArchivePhoto]:
+    for photo in photos:
+        if photo.error is not None and photo.name in places:
+            raise FlowerError(f"{photo.error}; the table keeps its rows. Is the disk there?")
+        yield photo
 
 
 def _each_once(photos: Iterable[ArchivePhoto], index: AnswerIndex) -> Iterator[ArchivePhoto]:

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import run_suite
 from benchmarks.environments.emulators import EmulationError, fetch_emulators
 from benchmarks.measurements.emulated.answers import copy_runtime
-from benchmarks.suites import emulation
+from benchmarks.suites.processors import emulation
 from tests.samples.emulators import fetch_or_skip
 
 

@@ -9,7 +9,7 @@ import torch
 from benchmarks import run_suite
 from benchmarks.command_line import main
 from benchmarks.measurements.gpu import requirements
-from benchmarks.suites import gpu
+from benchmarks.suites.processors import gpu
 from finetune.data.dataset import read_split
 from finetune.network.photo_network import PhotoNetwork
 from finetune.recipe import Recipe

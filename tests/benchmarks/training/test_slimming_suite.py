@@ -13,14 +13,15 @@ from benchmarks import run_suite
 from benchmarks.core.comparisons import mean_difference
 from benchmarks.measurements.training.int8_files import as_digits, from_digits
 from benchmarks.measurements.training.levers import Point, compare_levers, pareto_front
-from benchmarks.measurements.training.slim_networks import CONTROL, SlimPlan, slim_plan
+from benchmarks.measurements.training.slim_networks import CONTROL, SlimPlan, macs_option, network_widths, slim_plan
 from benchmarks.suites.training import slimming
-from finetune.command_line import main as finetune
-from finetune.network.checkpoint import load_checkpoint, save_checkpoint
+from finetune.data.dataset import read_split
+from finetune.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from finetune.network.photo_network import PhotoNetwork
 from finetune.run.output_folder import BEST_CHECKPOINT
+from finetune.slimming.budget import count_macs
 from runtime.errors import FlowerError
-from tests.samples.schedule import SHORT
+from runtime.photos.preprocessing import Preprocessing
 from tests.samples.small_network import small_network
 
 IMAGES = 1000
@@ -79,21 +80,44 @@ def test_networks_are_named_by_work_and_blocks() -> None:
             slim_plan(text)
 
 
-def test_report_has_all_parts_and_nothing_is_made_twice(
-    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def full_network(dataset: Path, tmp_path: Path) -> Path:
+    """A checkpoint of the small network with random weights, for photos of 64 pixels."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)
+    classes, path = read_split(dataset, "train").classes, tmp_path / "full" / BEST_CHECKPOINT
+    path.parent.mkdir()
+    with small_network():
+        weights = PhotoNetwork(len(classes)).resnet.state_dict()
+    save_checkpoint(Checkpoint(weights, classes, Preprocessing(64), {}, {}, {"train_split": "train"}, {}), path)
+    return path
+
+
+def test_work_is_counted_for_photos_of_the_size_of_the_training(full_network: Path) -> None:
+    full = load_checkpoint(full_network)
+    with small_network():
+        all_work = macs_option(CONTROL, full, 48)
+        assert macs_option(SlimPlan(0.5, 0), full, 48) == pytest.approx(all_work / 2, abs=1e-4)
+        widths = network_widths(full)
+        assert 0 <= all_work - count_macs(widths, 48) / count_macs(widths, 64) < 1e-4
+        with pytest.raises(FlowerError, match="--final-size must be smaller than the full network's photos, 64 pixels"):
+            macs_option(CONTROL, full, 64)
+
+
+def test_report_has_all_parts_and_nothing_is_made_twice(
+    full_network: Path,
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(slimming, "RUNS", 2)
     options = [
-        *("--checkpoint", str(tmp_path / "full" / BEST_CHECKPOINT), "--data", str(dataset), "--networks", "0.9/0"),
-        *("--epochs", "1", "--size", "32", "--final-size", "48", "--sizes", "48", "64", "--calibration", "6"),
+        *("--checkpoint", str(full_network), "--data", str(dataset), "--networks", "1/0"),
+        *("--epochs", "1", "--size", "32", "--final-size", "48", "--sizes", "64", "--calibration", "6"),
         *("--rounds", "1", "--threads", "1", "--output", str(tmp_path / "out"), "--report", str(tmp_path / "report")),
     ]
     with small_network():
-        torch.manual_seed(0)
-        torch.save(PhotoNetwork(1000).resnet.state_dict(), tmp_path / "weights.pth")
-        start = ("--data", str(dataset), "--weights", str(tmp_path / "weights.pth"), "--output", str(tmp_path / "full"))
-        assert finetune([*start, *SHORT, "--epochs", "1"]) == 0
         with pytest.raises(FlowerError, match="no part 'networks' yet"):
             run_suite("slimming", [*options, "--only", "accuracy"])
         first = run_suite("slimming", [*options, "--only", "networks", "accuracy"])
@@ -104,21 +128,25 @@ def test_report_has_all_parts_and_nothing_is_made_twice(
         assert "epoch" not in capsys.readouterr().out
     assert report.figures["accuracy"]["points"] == first.figures["accuracy"]["points"]
     networks: dict[str, Any] = report.figures["networks"]["rows"]
-    assert list(networks) == ["full", CONTROL.name, "work-0.9-drop-0"]
+    assert list(networks) == ["full", CONTROL.name]
     assert networks[CONTROL.name]["macs_share"] == 1
-    assert 0.8 < networks["work-0.9-drop-0"]["macs_share"] <= 0.91
     assert load_checkpoint(tmp_path / "out" / CONTROL.name / BEST_CHECKPOINT).provenance["train_split"] == "train"
-    assert len(report.figures["times"]["files"]) == len(report.figures["accuracy"]["points"]) == 6
+    assert set(report.figures["times"]["files"]) == {"full-64", f"{CONTROL.name}-64"}
     text = report.markdown.read_text()
     assert "{{" not in text
     assert sum(line.startswith("| the full network | 64 |") for line in text.splitlines()) == 1
     assert (tmp_path / "report" / "slimming.png").is_file()
 
-    full = load_checkpoint(tmp_path / "full" / BEST_CHECKPOINT)
-    known = replace(full, provenance={**full.provenance, "train_split": "train+val"})
-    save_checkpoint(known, tmp_path / "known.pt")
-    with pytest.raises(FlowerError, match="trained on the validation photographs"):
-        run_suite("slimming", [*options, "--checkpoint", str(tmp_path / "known.pt")])
     (tmp_path / "out" / "files" / "full-64.onnx").write_bytes(b"another file")
     with pytest.raises(FlowerError, match="not the file of the part accuracy"):
         run_suite("slimming", [*options, "--only", "times"])
+
+
+def test_full_network_that_knows_the_validation_photographs_is_rejected(
+    full_network: Path, dataset: Path, tmp_path: Path
+) -> None:
+    known = replace(load_checkpoint(full_network), provenance={"train_split": "train+val"})
+    save_checkpoint(known, full_network)
+    options = ["--checkpoint", str(full_network), "--data", str(dataset), "--report", str(tmp_path / "report")]
+    with pytest.raises(FlowerError, match="trained on the validation photographs"):
+        run_suite("slimming", options)

@@ -127,6 +127,21 @@ def test_other_options_answer_again(tmp_path: Path, model: str, capsys: pytest.C
     assert {len(row["predictions"]) for row in rows_of(table)} == {2}  # type: ignore[arg-type]
 
 
+def test_the_table_keeps_its_rows_while_the_disk_is_away(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = make_archive(tmp_path / "archive", PICTURES)
+    table = tmp_path / "answers.csv"
+    arguments = [str(archive), "--model", model, "--processes", "1", "--output", str(table)]
+    assert main(arguments) == 0
+    before = table.read_bytes()
+    for away in (lambda: archive.rename(tmp_path / "away"), archive.mkdir):
+        away()
+        assert main([*arguments, "--resume"]) == 2
+        assert "the table keeps its rows. Is the disk there?" in capsys.readouterr().err
+        assert table.read_bytes() == before
+
+
 def test_photos_in_tar_files_are_answered_without_unpacking(tmp_path: Path, model: str) -> None:
     archive = make_archive(tmp_path / "archive", PICTURES)
     shutil.make_archive(str(tmp_path / "photos"), "tar", archive)

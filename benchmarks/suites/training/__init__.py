@@ -1,0 +1,1 @@
+"""The suites about training, about the networks that it makes smaller, and about their calibration."""
