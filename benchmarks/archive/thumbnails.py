@@ -10,9 +10,9 @@ from PIL import Image, ImageOps
 from runtime.errors import FlowerError
 from runtime.photos.finding.tar_members import is_tar
 from runtime.photos.open_photo import open_photo
-from runtime.services.archive.listing import list_archive
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.reading import read_archive_photo
+from runtime.services.archive.sources.listing import list_archive
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.reading import read_archive_photo
 
 SIDE = 128
 """Pixels."""

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from runtime.classifier import FlowerClassifier
 from runtime.services.archive.answering import Answerer, AnswerSettings, row_without_answer
-from runtime.services.archive.engine import Engine, Task
-from runtime.services.archive.listing import list_archive
-from runtime.services.archive.reading import read_archive_photo
+from runtime.services.archive.engines.engine import Engine, Task
 from runtime.services.archive.row import Row
 from runtime.services.archive.run import answer_archive
+from runtime.services.archive.sources.listing import list_archive
+from runtime.services.archive.sources.reading import read_archive_photo
 from runtime.services.archive.tables.formats import open_table
 
 WARMUP = 5

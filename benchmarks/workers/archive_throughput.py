@@ -12,9 +12,9 @@ import time
 
 from runtime.services.archive.answering import AnswerSettings
 from runtime.services.archive.assembly import TASK_PHOTOS
-from runtime.services.archive.engine import Task
-from runtime.services.archive.listing import list_archive
-from runtime.services.archive.local_engine import QUEUED_TASKS, LocalEngine
+from runtime.services.archive.engines.engine import Task
+from runtime.services.archive.engines.local_engine import QUEUED_TASKS, LocalEngine
+from runtime.services.archive.sources.listing import list_archive
 
 LEAST_TASKS = 12
 """Tasks into which few photos are divided, so that some are between the beginning and the end."""

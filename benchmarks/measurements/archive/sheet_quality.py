@@ -23,8 +23,8 @@ from finetune.data.dataset import SPLITS, read_split
 from finetune.data.split import Split, join_splits, spread_evenly
 from runtime.photos.open_photo import open_photo
 from runtime.services.archive.answering import Answerer, AnswerSettings
-from runtime.services.archive.photo import ArchivePhoto
 from runtime.services.archive.row import Row
+from runtime.services.archive.sources.photo import ArchivePhoto
 from runtime.species.labels import comparable
 
 MODEL = "tiny"

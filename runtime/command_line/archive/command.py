@@ -19,11 +19,11 @@ from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
 from runtime.photos.finding.excluded import Excluded
 from runtime.photos.finding.left_out import left_out_message
 from runtime.services.archive.answering import AnswerSettings
-from runtime.services.archive.engine import Engine
-from runtime.services.archive.listing import list_archive
-from runtime.services.archive.local_engine import LocalEngine
-from runtime.services.archive.process_count import process_count
+from runtime.services.archive.engines.engine import Engine
+from runtime.services.archive.engines.local_engine import LocalEngine
+from runtime.services.archive.engines.process_count import process_count
 from runtime.services.archive.run import answer_archive, settings_digest
+from runtime.services.archive.sources.listing import list_archive
 from runtime.services.archive.tables.formats import open_table
 
 MAX_COUNTED = 10_000_000
@@ -104,7 +104,7 @@ def _processes(options: argparse.Namespace, device: str) -> int:
 
 def _engine(options: argparse.Namespace, settings: AnswerSettings) -> Engine:
     if options.engine == "ray":
-        from runtime.services.archive.ray_engine import RayEngine
+        from runtime.services.archive.engines.ray_engine import RayEngine
 
         return RayEngine(settings, address=options.address, processes=options.processes)
     return LocalEngine(settings, _processes(options, settings.device), silence_decoders)

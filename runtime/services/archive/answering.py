@@ -14,9 +14,9 @@ from runtime.errors import FlowerError, UnexpectedError
 from runtime.photos.prefetch import PrefetchDecoder
 from runtime.services.archive.answer_index import SameBytes
 from runtime.services.archive.fingerprint import fingerprint
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.reading import read_archive_photo
 from runtime.services.archive.row import PREDICTION_FIELDS, Row
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.reading import read_archive_photo
 from runtime.species.names import SpeciesNames, read_species_names, shipped_names
 
 READ_AHEAD = 4

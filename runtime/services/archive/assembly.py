@@ -7,9 +7,9 @@ from itertools import count, islice
 
 from runtime.services.archive.answer_index import AnswerIndex
 from runtime.services.archive.answering import row_without_answer
-from runtime.services.archive.engine import Task
-from runtime.services.archive.photo import ArchivePhoto
+from runtime.services.archive.engines.engine import Task
 from runtime.services.archive.row import Row
+from runtime.services.archive.sources.photo import ArchivePhoto
 from runtime.services.archive.summary import Summary
 from runtime.services.archive.tables.table import AnswerTable
 

@@ -18,8 +18,8 @@ from runtime.inference.optimised_form import cache_folder
 from runtime.services.archive.answer_index import AnswerIndex
 from runtime.services.archive.answering import AnswerSettings
 from runtime.services.archive.assembly import PART_ROWS, Assembly
-from runtime.services.archive.engine import Engine
-from runtime.services.archive.photo import ArchivePhoto
+from runtime.services.archive.engines.engine import Engine
+from runtime.services.archive.sources.photo import ArchivePhoto
 from runtime.services.archive.summary import Summary
 from runtime.services.archive.tables.table import AnswerTable
 

@@ -13,8 +13,8 @@ from runtime.services.archive import answering
 from runtime.services.archive.answer_index import AnswerIndex
 from runtime.services.archive.answering import Answerer, AnswerSettings
 from runtime.services.archive.fingerprint import fingerprint
-from runtime.services.archive.photo import ArchivePhoto
 from runtime.services.archive.row import COLUMNS, Row
+from runtime.services.archive.sources.photo import ArchivePhoto
 from tests.samples.tiny_model import save_tiny_model
 
 

@@ -10,9 +10,9 @@ from runtime.errors import MissingPhotoError
 from runtime.services.archive.answer_index import AnswerIndex
 from runtime.services.archive.answering import row_without_answer
 from runtime.services.archive.assembly import PART_ROWS, TASK_PHOTOS, Assembly
-from runtime.services.archive.engine import Task
-from runtime.services.archive.photo import ArchivePhoto
+from runtime.services.archive.engines.engine import Task
 from runtime.services.archive.row import Row
+from runtime.services.archive.sources.photo import ArchivePhoto
 from runtime.services.archive.summary import Summary
 from tests.runtime.services.archive.table_in_memory import TableInMemory
 

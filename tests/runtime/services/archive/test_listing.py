@@ -12,9 +12,9 @@ from runtime import FlowerError, PhotoError, UnreadableError
 from runtime.errors import MissingPhotoError, TruncatedPhotoError
 from runtime.photos.finding.excluded import Excluded
 from runtime.photos.limits import MAX_BYTES
-from runtime.services.archive.listing import list_archive
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.reading import read_archive_photo
+from runtime.services.archive.sources.listing import list_archive
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.reading import read_archive_photo
 
 
 def write_tar(path: Path, photos: dict[str, bytes]) -> None:

@@ -13,11 +13,11 @@ from PIL import Image
 from runtime.errors import FlowerError
 from runtime.services.archive import answering
 from runtime.services.archive.answering import Answerer, AnswerSettings
-from runtime.services.archive.engine import Task
-from runtime.services.archive.local_engine import LocalEngine
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.reading import read_archive_photo
+from runtime.services.archive.engines.engine import Task
+from runtime.services.archive.engines.local_engine import LocalEngine
 from runtime.services.archive.row import Row
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.reading import read_archive_photo
 from tests.samples.tiny_model import save_tiny_model
 
 PHOTOS_OF_A_TASK = 4

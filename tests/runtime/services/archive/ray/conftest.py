@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.services.archive import store_photos
+from runtime.services.archive.sources import store_photos
 from tests.runtime.services.archive.ray.samples import BUCKET, SECRET
 
 

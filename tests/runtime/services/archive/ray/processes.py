@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.services.archive import answering
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.ray_process import TASK, RayProcess, Setup, unpack
+from runtime.services.archive.engines.ray_process import TASK, RayProcess, Setup, unpack
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.reading import read_archive_photo
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,11 +44,10 @@ class EndedByPhoto(RayProcess):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        read = answering.read_archive_photo
 
         def read_or_end(photo: ArchivePhoto) -> bytes:
             if photo.name.endswith(ENDING):
                 os.kill(os.getpid(), signal.SIGKILL)
-            return read(photo)
+            return read_archive_photo(photo)
 
-        answering.read_archive_photo = read_or_end
+        vars(answering)["read_archive_photo"] = read_or_end

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from runtime.services.archive.engine import Task
-from runtime.services.archive.photo import ArchivePhoto
+from runtime.services.archive.engines.engine import Task
 from runtime.services.archive.row import Row
+from runtime.services.archive.sources.photo import ArchivePhoto
 
 BUCKET = "garden"
-SECRET = "secret-of-the-test"
+SECRET = "secret-of-the-test"  # noqa: S105 (of a server that the test starts)
 
 
 def picture(colour: tuple[int, int, int]) -> bytes:

@@ -13,10 +13,10 @@ import pytest
 
 from runtime.errors import FlowerError
 from runtime.inference.shipped_models import DEFAULT_MODEL
-from runtime.services.archive import ray_engine
 from runtime.services.archive.answering import Answerer, AnswerSettings
-from runtime.services.archive.ray_engine import RayEngine
-from runtime.services.archive.ray_process import PROBLEM, ROWS, RayProcess, Setup, pack, unpack
+from runtime.services.archive.engines import ray_engine
+from runtime.services.archive.engines.ray_engine import RayEngine
+from runtime.services.archive.engines.ray_process import PROBLEM, ROWS, RayProcess, Setup, pack, unpack
 from tests.runtime.services.archive.ray.samples import by_photo, photos_in, tasks_of
 from tests.samples.tiny_model import save_tiny_model
 
@@ -133,9 +133,7 @@ def test_a_photo_that_a_machine_does_not_see_ends_the_run(
     assert row.error_kind == "missing"
 
 
-def test_an_error_of_ray_is_one_line(
-    use: Callable[[RayHere], None], settings: AnswerSettings, tmp_path: Path
-) -> None:
+def test_an_error_of_ray_is_one_line(use: Callable[[RayHere], None], settings: AnswerSettings, tmp_path: Path) -> None:
     def fail() -> Iterator[dict[str, Any]]:
         raise RayHere.exceptions.RayError("ray::Worker()\n  File 'a.py'\nModuleNotFoundError: No module named 'x'\n")
         yield

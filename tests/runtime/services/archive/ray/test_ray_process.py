@@ -8,9 +8,9 @@ import pytest
 
 from runtime.errors import MissingPhotoError
 from runtime.services.archive.answering import Answerer, AnswerSettings
-from runtime.services.archive.engine import Task
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.ray_process import NUMBER, PROBLEM, ROWS, TASK, RayProcess, Setup, pack, unpack
+from runtime.services.archive.engines.engine import Task
+from runtime.services.archive.engines.ray_process import NUMBER, PROBLEM, ROWS, TASK, RayProcess, Setup, pack, unpack
+from runtime.services.archive.sources.photo import ArchivePhoto
 from tests.runtime.services.archive.ray.samples import picture
 from tests.samples.tiny_model import save_tiny_model
 
@@ -35,10 +35,10 @@ def test_a_process_answers_the_tasks_of_a_table(
 ) -> None:
     setup = Setup.of_this_machine(settings)
     monkeypatch.chdir("/")  # names are relative to the folder of the main process
-    answered = RayProcess(setup)(pa.table({NUMBER: [8, 9], TASK: [pack(task), pack(replace(task, photos=()))]}))
+    answered = RayProcess(setup)(pa.table({NUMBER: [8, 9], TASK: [pack(task), pack(replace(task, photos=task.photos[1:]))]}))
     first, second = answered.to_pylist()
     assert unpack(first.pop(ROWS)) == Answerer(settings).answer(task.photos)
-    assert (first, unpack(second[ROWS])) == ({NUMBER: 8, PROBLEM: ""}, [])
+    assert (first, len(unpack(second[ROWS]))) == ({NUMBER: 8, PROBLEM: ""}, 1)
     assert Path.cwd() == tmp_path
 
 
@@ -66,3 +66,15 @@ def test_a_machine_that_differs_says_so_and_answers_nothing(
     (record,) = RayProcess(setup)(pa.table({NUMBER: [8], TASK: [pack(task)]})).to_pylist()
     assert unpack(record[ROWS]) == []
     assert re.search(problem, record[PROBLEM])
+
+
+def test_an_unexpected_error_is_said_and_not_taken_for_a_killed_process(
+    settings: AnswerSettings, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(Answerer, "answer", fail)
+    table = pa.table({NUMBER: [8], TASK: [pack(task)]})
+    (record,) = RayProcess(Setup.of_this_machine(settings))(table).to_pylist()
+    assert record[PROBLEM].endswith(": ZeroDivisionError: division by zero")

@@ -9,9 +9,9 @@ import pytest
 from runtime.errors import FlowerError, MissingPhotoError, PhotoError, TruncatedPhotoError, UnreadableError
 from runtime.photos.finding.excluded import Excluded
 from runtime.photos.limits import MAX_BYTES
-from runtime.services.archive import store_photos
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.store_photos import is_store_address, list_store, read_store_photo
+from runtime.services.archive.sources import store_photos
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.store_photos import is_store_address, list_store, read_store_photo
 from tests.runtime.services.archive.ray.samples import BUCKET, SECRET, picture
 
 

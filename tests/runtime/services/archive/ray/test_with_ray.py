@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from runtime.services.archive import ray_engine
 from runtime.services.archive.answering import Answerer, AnswerSettings
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.ray_engine import RayEngine
-from runtime.services.archive.store_photos import list_store
+from runtime.services.archive.engines import ray_engine
+from runtime.services.archive.engines.ray_engine import RayEngine
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.store_photos import list_store
 from tests.runtime.services.archive.ray.processes import ENDING, EndedByPhoto, WaitingProcess, gate
 from tests.runtime.services.archive.ray.samples import BUCKET, by_photo, photos_in, picture, tasks_of
 from tests.samples.tiny_model import save_tiny_model
 
 ray = pytest.importorskip("ray")
 
-NODE = {"num_cpus": 1, "object_store_memory": 80 * 1024**2}
+NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 1024**2}
 QUICK_DEATH = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 3}
 """Ray's settings with which a node that is gone is noticed after seconds rather than half a minute."""
 
@@ -41,7 +41,7 @@ def cluster() -> Iterator[Any]:
     cluster.add_node(**NODE)
     cluster.add_node(**NODE)
     yield cluster
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def answering_processes(node: Any) -> list[int]:

@@ -6,8 +6,8 @@ from runtime.errors import PhotoError, TruncatedPhotoError, UnreadableError
 from runtime.photos.finding.tar_members import opened_tar
 from runtime.photos.limits import MAX_BYTES
 from runtime.photos.reading import not_enough_memory, read_photo
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.store_photos import is_store_address, read_store_photo
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.store_photos import is_store_address, read_store_photo
 
 
 def read_archive_photo(photo: ArchivePhoto) -> bytes:

@@ -21,7 +21,7 @@ from runtime.photos.finding.tar_members import is_tar
 from runtime.photos.formats import SUFFIXES
 from runtime.photos.limits import MAX_BYTES
 from runtime.photos.reading import SHOWN, not_enough_memory
-from runtime.services.archive.photo import ArchivePhoto
+from runtime.services.archive.sources.photo import ArchivePhoto
 
 SCHEME = "s3://"
 TIMEOUT_S = 20

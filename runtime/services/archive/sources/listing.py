@@ -12,8 +12,8 @@ from runtime.photos.finding.name_list import names_in
 from runtime.photos.finding.tar_members import TAR_SUFFIXES, is_tar, photos_in_tar
 from runtime.photos.formats import SUFFIXES
 from runtime.photos.reading import SHOWN, is_address, unreadable
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.store_photos import is_store_address, list_store
+from runtime.services.archive.sources.photo import ArchivePhoto
+from runtime.services.archive.sources.store_photos import is_store_address, list_store
 
 
 def list_archive(

@@ -1,4 +1,4 @@
-"""`RayProcess`: what answers tasks in a process of Ray, on any machine of a cluster; and how tasks get there and back."""
+"""`RayProcess`: what answers tasks in a process of Ray, on any machine of a cluster; and how tasks get there."""
 
 import os
 import pickle
@@ -14,6 +14,7 @@ from runtime.files.digest import file_digest
 from runtime.inference.memory_settings import reserve_little_memory
 from runtime.inference.shipped_models import model_path
 from runtime.services.archive.answering import Answerer, AnswerSettings
+from runtime.services.archive.row import Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,9 +83,15 @@ class RayProcess:
 
         answered: dict[str, list[Any]] = {NUMBER: [], ROWS: [], PROBLEM: []}
         for record in tasks.to_pylist():
+            rows: list[Row] = []
+            problem = self._problem
+            if self._answerer is not None:
+                try:
+                    rows = self._answerer.answer(unpack(record[TASK]).photos)
+                except Exception as error:  # otherwise, Ray would count the process as killed
+                    problem = f"{platform.node()}: {type(error).__name__}: {error}"
             answered[NUMBER].append(record[NUMBER])
-            answered[PROBLEM].append(self._problem)
-            rows = [] if self._answerer is None else self._answerer.answer(unpack(record[TASK]).photos)
+            answered[PROBLEM].append(problem)
             answered[ROWS].append(pack(rows))
         return pa.table(answered)
 

@@ -19,9 +19,9 @@ from itertools import islice
 from runtime.errors import FlowerError, KilledError
 from runtime.inference.memory_settings import reserve_little_memory
 from runtime.services.archive.answering import Answerer, AnswerSettings, row_without_answer, with_error
-from runtime.services.archive.engine import Task
-from runtime.services.archive.photo import ArchivePhoto
+from runtime.services.archive.engines.engine import Task
 from runtime.services.archive.row import Row
+from runtime.services.archive.sources.photo import ArchivePhoto
 
 QUEUED_TASKS = 2
 """Tasks for each process that are begun or wait, so that no process waits for work."""
@@ -31,7 +31,7 @@ _answerer: Answerer | None = None
 
 
 class LocalEngine:
-    """Answers tasks in processes. See `runtime.services.archive.engine.Engine`.
+    """Answers tasks in processes. See `runtime.services.archive.engines.engine.Engine`.
 
     Args:
         settings: for the processes.

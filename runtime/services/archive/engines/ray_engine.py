@@ -21,15 +21,15 @@ from runtime.distribution import install_command
 from runtime.errors import FlowerError, KilledError, MissingPhotoError, debugging
 from runtime.inference.shipped_models import SHIPPED_MODELS
 from runtime.services.archive.answering import AnswerSettings, row_without_answer, with_error
-from runtime.services.archive.engine import Task
-from runtime.services.archive.photo import ArchivePhoto
-from runtime.services.archive.ray_process import NUMBER, PROBLEM, ROWS, TASK, RayProcess, Setup, pack, unpack
+from runtime.services.archive.engines.engine import Task
+from runtime.services.archive.engines.ray_process import NUMBER, PROBLEM, ROWS, TASK, RayProcess, Setup, pack, unpack
 from runtime.services.archive.row import Row
+from runtime.services.archive.sources.photo import ArchivePhoto
 
 TASKS_PER_CPU, MOST_TASKS = 400, 20_000
-"""Tasks in a dataset: for each CPU of the cluster, and at most. A dataset of Ray is known from its beginning to its end,
-so that an archive of any size needs several. Each starts processes of its own, which takes seconds; with so many tasks
-it answers for minutes."""
+"""Tasks in a dataset: for each CPU of the cluster, and at most. A dataset of Ray is known from its beginning to its
+end, so that an archive of any size needs several. Each starts processes of its own, which takes seconds; with so many
+tasks it answers for minutes."""
 TASKS_PER_BLOCK, QUEUED_BLOCKS = 4, 2
 """Tasks that Ray carries together, because each block costs the main process about 10 ms; and blocks that a process
 answers or has waiting. All of them are given out again if it is killed."""
@@ -38,7 +38,8 @@ RETRIES = 3
 STARTS = 3
 """How many processes in a row may end as they start before the run ends."""
 OBJECT_STORE_BYTES = 128 * 1024**2
-"""Shared memory of a Ray that this program starts. Ray's default is 30 % of the memory, but tasks and rows are small."""
+"""Shared memory of a Ray that this program starts. Ray's default is 30 % of the memory, but tasks and rows are
+small."""
 QUIET = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_DATA_LOG_LEVEL": "CRITICAL"}
 """Environment variables without which Ray writes to standard error."""
 
@@ -48,7 +49,7 @@ CONNECT_S = 10
 
 
 class RayEngine:
-    """Answers tasks on a cluster of Ray. See `runtime.services.archive.engine.Engine`.
+    """Answers tasks on a cluster of Ray. See `runtime.services.archive.engines.engine.Engine`.
 
     Each process needs as many CPUs as the settings say threads, and opens the model once.
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from runtime.services.archive.photo import ArchivePhoto
 from runtime.services.archive.row import Row
+from runtime.services.archive.sources.photo import ArchivePhoto
 
 
 @dataclass(frozen=True, slots=True)
