@@ -2,7 +2,7 @@
 
 try:
     import fcntl
-except ImportError:  # Windows has no fcntl: there every lock counts as held
+except ImportError:  # Windows has no fcntl: there every call succeeds
     fcntl = None  # type: ignore[assignment]
 
 

@@ -31,14 +31,16 @@ def make_links(photos: Sequence[Path], count: int, folder: Path) -> None:
     Args:
         photos: existing files.
         count: number of links.
-        folder: for the links; made if it does not exist. Links that exist stay.
+        folder: for the links; made if it does not exist. Links to the same photos stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         link = folder / f"{number // PART_ROWS:04}" / f"{number:07}.jpg"
-        if not link.is_symlink():
+        target = photos[number % len(photos)].resolve()
+        if not (link.is_symlink() and link.readlink() == target):
             link.parent.mkdir(exist_ok=True)
-            link.symlink_to(photos[number % len(photos)].resolve())
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
 
 
 def table_digest(table: Path) -> str:
@@ -95,6 +97,8 @@ def run_watched(
                 process.send_signal(signal.SIGKILL)
                 break
         said = process.communicate()[1].strip().splitlines()
+    if kill_at is not None and process.returncode != -signal.SIGKILL:
+        raise FlowerError("flower-infer ended before it was killed; give more --photos")
     if kill_at is None and process.returncode not in (0, 1):
         raise FlowerError(f"flower-infer failed: {said[-1] if said else process.returncode}")
     return {"seconds": time.monotonic() - started, "parts": written, "said": said[-6:], "memory": memory}
@@ -151,7 +155,7 @@ def _kill_worker(name: str) -> bool:
     """Kill one process of a cluster that `run_watched` started, and return whether there was one."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            ours = MARK.encode() in (folder / "environ").read_bytes()
+            ours = MARK.encode() in (folder / "environ").read_bytes().split(b"\0")
             if ours and (folder / "cmdline").read_text().startswith(name):
                 os.kill(int(folder.name), signal.SIGKILL)
                 return True

@@ -54,8 +54,13 @@ PLANS = (CONTROL, SlimPlan(0.7, 0), SlimPlan(0.45, 0), SlimPlan(0.25, 0), SlimPl
 """Narrower alone, fewer blocks alone, and both with the work of one that is only narrower."""
 
 
-SHORT_TRAINING = ("--warmup-epochs", "0.5", "--average-decay", "0.95")
-"""What the recipe ``slim`` lets last for 2 of its 30 epochs, and for about 3, would fill a short training."""
+SHORT_TRAINING = (
+    *("--final-share", "1", "--lr", "0.0003", "--head-lr", "0.0003"),
+    *("--warmup-epochs", "0.5", "--average-decay", "0.95"),
+)
+"""What differs from the recipe ``slim``, which is for 30 epochs. A few epochs are too few to overfit, so all are of the
+final phase, without TrivialAugment and MixUp. Smaller steps keep more of the full network's weights. Warm-up and
+average of that recipe would fill most of the training."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,7 @@ class Schedule:
 
     epochs: int
     size: int
-    """Side of the training crops, pixels."""
-    final_size: int
-    """The same in the final phase. The channels are chosen for photos of this size."""
+    """Side of the training crops, pixels. The channels are chosen for photos of this size."""
 
     def options(self) -> tuple[str, ...]:
         """Return the options of ``python -m finetune``.
@@ -74,7 +77,7 @@ class Schedule:
         The last epoch is the result: to choose the best one on the photographs that are measured would favour networks
         whose accuracy fluctuates.
         """
-        sizes = ("--size", str(self.size), "--final-size", str(self.final_size), "--test-size", str(self.final_size))
+        sizes = ("--final-size", str(self.size), "--test-size", str(self.size))
         return ("--epochs", str(self.epochs), "--validate-every", str(self.epochs), *sizes, *SHORT_TRAINING)
 
 
@@ -113,7 +116,7 @@ def train_slim_network(
     Raises:
         FlowerError: training failed, or the folder has a run with other options or from another full network.
     """
-    options = ("--macs", str(macs_option(plan, full, schedule.final_size)), "--drop-blocks", str(plan.drop_blocks))
+    options = ("--macs", str(macs_option(plan, full, schedule.size)), "--drop-blocks", str(plan.drop_blocks))
     common = ("--data", str(data), "--slim", str(full_file), *schedule.options())
     path = run_experiment(Experiment(plan.name, plan.title, options), output, common)
     if load_checkpoint(path).provenance.get("weights_sha256") != digest:
@@ -162,5 +165,5 @@ def macs_option(plan: SlimPlan, full: Checkpoint, size: int) -> float:
     widths, full_size = network_widths(full), full.preprocessing.size
     share = plan.work * count_macs(widths, size) / count_macs(widths, full_size)
     if share >= 1:
-        raise FlowerError(f"--final-size must be smaller than the full network's photos, {full_size} pixels")
+        raise FlowerError(f"--size must be smaller than the full network's photos, {full_size} pixels")
     return math.ceil(ROUND_UP * share) / ROUND_UP

@@ -77,13 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with nothing removed is trained besides",
     )
     parser.add_argument(
-        "--epochs", type=positive_int, default=8, metavar="N", help="of each network (default: %(default)s)"
+        "--epochs", type=positive_int, default=4, metavar="N", help="of each network (default: %(default)s)"
     )
     parser.add_argument(
         "--size", type=positive_int, default=128, metavar="N", help="of the training crops (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--final-size", type=positive_int, default=144, metavar="N", help="in the final phase (default: %(default)s)"
     )
     parser.add_argument(
         "--sizes", type=positive_int, nargs="+", default=SIZES, metavar="N",
@@ -114,7 +111,7 @@ def train_networks(run: Run) -> Figures:
             "give one that was trained on the training photographs alone"
         )
     warn(changed_photographs(options.data, full.provenance, full.trained_on, names=(SPLIT,)))
-    schedule = Schedule(options.epochs, options.size, options.final_size)
+    schedule = Schedule(options.epochs, options.size)
     rows = {FULL: {"title": "the full network", "plan": None, **network_figures(options.checkpoint, full)}}
     for plan in dict.fromkeys((CONTROL, *options.networks)):
         path = train_slim_network(plan, options.checkpoint, full, schedule, options.data, options.output, digest)

@@ -18,12 +18,14 @@ from runtime.errors import FlowerError
 from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
 from runtime.photos.finding.excluded import Excluded
 from runtime.photos.finding.left_out import left_out_message
+from runtime.photos.finding.name_list import can_be_read_again
 from runtime.services.archive.answering import AnswerSettings
 from runtime.services.archive.engines.engine import Engine
 from runtime.services.archive.engines.local_engine import LocalEngine
 from runtime.services.archive.engines.process_count import process_count
 from runtime.services.archive.run import answer_archive, settings_digest
 from runtime.services.archive.sources.listing import list_archive
+from runtime.services.archive.sources.store_photos import is_store_address
 from runtime.services.archive.tables.formats import open_table
 
 MAX_COUNTED = 10_000_000
@@ -53,8 +55,9 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
         number = sum(1 for _ in itertools.islice(photos, MAX_COUNTED))
         return number if number < MAX_COUNTED else None
 
-    # A list on standard input can be read only once.
-    progress = Progress(count if options.list != "-" else lambda: None, shown=not options.quiet, in_background=True)
+    # A store asks money for each listing.
+    is_counted = can_be_read_again(options.list) and not any(map(is_store_address, options.photos))
+    progress = Progress(count if is_counted else lambda: None, shown=not options.quiet, in_background=True)
     say: Callable[[str], None] = (lambda _: None) if options.quiet else _say
     try:
         with terminable():
@@ -64,6 +67,7 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
                 settings,
                 partial(_engine, options),
                 places=options.photos,
+                first_photo=lambda place: list_archive([place], excluded=excluded),
                 on_count=progress.advance,
                 say=say,
             )

@@ -19,7 +19,7 @@ from runtime.errors import FlowerError
 from runtime.photos.finding.excluded import Excluded
 from runtime.photos.finding.left_out import left_out_message
 from runtime.photos.finding.listing import list_photos
-from runtime.photos.finding.name_list import names_in
+from runtime.photos.finding.name_list import can_be_read_again, names_in
 from runtime.photos.open_photo import Photo
 from runtime.photos.reading import read_photo
 
@@ -92,6 +92,8 @@ def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
     """Return a function that counts the photos by walking all folders; it returns None if there are too many."""
 
     def count() -> int | None:
+        if not can_be_read_again(options.list):
+            return None
         number = sum(1 for _ in itertools.islice(_named(options), MAX_COUNTED))
         return number if number < MAX_COUNTED else None
 

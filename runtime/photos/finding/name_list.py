@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import BinaryIO
 
 from runtime.errors import FlowerError
@@ -35,6 +36,11 @@ def names_in(list_file: str) -> Iterator[str]:
         return _names(open(list_file, "rb"), list_file)  # noqa: PTH123 (`_names` closes it)
     except (OSError, ValueError) as error:
         raise _unreadable(list_file, error) from None
+
+
+def can_be_read_again(list_file: str | None) -> bool:
+    """Return whether reading a list, for example to count its names, leaves it to be read again. None is no list."""
+    return list_file is None or (list_file != "-" and Path(list_file).is_file())
 
 
 def _names(opened: AbstractContextManager[BinaryIO], shown: str) -> Iterator[str]:

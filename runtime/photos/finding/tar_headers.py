@@ -12,6 +12,8 @@ from runtime.errors import DamagedPhotoError, PhotoError, TruncatedPhotoError
 
 BLOCK_BYTES = 512
 """A header, and the unit of the data that follows it."""
+MAX_NAME = 32_768
+"""Longest name of a member, characters. Systems have at most 4,096 bytes."""
 MAX_HEADER_BYTES = 1024**2
 """Largest extended header that is read. It holds a name, and what macOS knows about a file."""
 MAX_DIGITS = 20
@@ -79,6 +81,8 @@ def regular_members(file: BinaryIO, length: int, shown: str) -> Iterator[TarMemb
             values |= records
         elif kind not in SKIPPED_HEADERS:
             name = _text(values.get(b"path") or _name(header))
+            if len(name) > MAX_NAME:
+                raise DamagedPhotoError(f"{shown}: damaged tar file (the name at byte {position:,} is too long)")
             if b"size" in values:
                 size = int(values[b"size"])
             if kind in WITHOUT_DATA or (kind == b"\0" and name.endswith("/")):

@@ -38,8 +38,12 @@ class AnswerIndex:
         self._connection = sqlite3.connect(path, timeout=WAIT_SECONDS, check_same_thread=False)
         self._connection.executescript(SCHEMA)
 
-    def add(self, rows: Iterable[Row]) -> int:
+    def add(self, rows: Iterable[Row], *, as_answers: bool = True) -> int:
         """Add rows, in the place of earlier ones of the same photos.
+
+        Args:
+            rows: of different photos.
+            as_answers: whether they count for other photos with the same bytes.
 
         Returns:
             How many of the rows are of photos whose bytes another photo had before.
@@ -50,7 +54,7 @@ class AnswerIndex:
                 photo = photo_key(row)
                 content = json.dumps(row.to_dict(), separators=(",", ":"))
                 self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (photo, content))
-                if row.sha256 is not None and not row.passing:
+                if as_answers and row.sha256 is not None and not row.passing:
                     repeated += self._has_other(bytes.fromhex(row.sha256), photo)
         return repeated
 
@@ -71,9 +75,16 @@ class AnswerIndex:
                 for photo in photos
             ]
 
-    def row_count(self) -> int:
-        """Return the number of rows."""
-        return int(self._connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+    def is_empty(self) -> bool:
+        """Return whether there are no rows."""
+        return self._connection.execute("SELECT 1 FROM answers LIMIT 1").fetchone() is None
+
+    def has_rows_below(self, place: str) -> bool:
+        """Return whether there are rows of photos in a folder, a tar file or a store."""
+        start = os.fsencode(place.rstrip("/")) + b"/"
+        end = start[:-1] + b"0"  # the character after the slash
+        query = "SELECT 1 FROM answers WHERE photo >= ? AND photo < ? LIMIT 1"
+        return self._connection.execute(query, (start, end)).fetchone() is not None
 
     def row_of_photo(self, photo: str) -> Row | None:
         """Return the row of a photo by its name."""
@@ -104,12 +115,12 @@ class SameBytes:
         )
 
     def row(self, sha256: str) -> Row | None:
-        """Return the row of a photo whose bytes have this digest."""
-        row = _row(
-            self._connection,
-            "SELECT content FROM same_bytes JOIN answers USING (photo) WHERE sha256 = ?",
-            bytes.fromhex(sha256),
-        )
+        """Return the row of a photo whose bytes have this digest. None also if the index cannot be read now."""
+        query = "SELECT content FROM same_bytes JOIN answers USING (photo) WHERE sha256 = ?"
+        try:
+            row = _row(self._connection, query, bytes.fromhex(sha256))
+        except sqlite3.Error:
+            return None
         # That photo may have other bytes now.
         return row if row is not None and row.sha256 == sha256 else None
 

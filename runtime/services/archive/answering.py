@@ -10,7 +10,7 @@ from typing import Any
 from runtime.answers.answer import photo_name
 from runtime.answers.fields import AnswerFields
 from runtime.classifier import FlowerClassifier
-from runtime.errors import FlowerError, UnexpectedError
+from runtime.errors import FlowerError, KilledError, MissingPhotoError, PhotoError, UnexpectedError
 from runtime.photos.prefetch import PrefetchDecoder
 from runtime.services.archive.answer_index import SameBytes
 from runtime.services.archive.fingerprint import fingerprint
@@ -22,7 +22,8 @@ from runtime.species.names import SpeciesNames, read_species_names, shipped_name
 READ_AHEAD = 4
 """Photos that threads read while another one is answered, so that a slow disk or store does not stop the network."""
 RECENT_ROWS = 4096
-"""Rows that a process remembers by the bytes of their photos, where there is no index that all processes see."""
+"""Rows that a process remembers by the bytes of their photos: those since the last look into the index, and all where
+there is no index that all processes see."""
 MAX_ERROR = 1000
 """Most characters of an error in a row."""
 
@@ -78,7 +79,9 @@ class Answerer:
 
     def answer(self, photos: Sequence[ArchivePhoto]) -> list[Row]:
         """Return a row for each photo, in their order. What goes wrong with a photo is in its row."""
-        rows = []
+        rows: list[Row] = []
+        if not photos:
+            return rows
         threads = min(READ_AHEAD, len(photos))
         with closing(PrefetchDecoder(photos, _read, threads=threads, depth=READ_AHEAD)) as reader:
             while read := reader.next_batch(1):
@@ -91,8 +94,13 @@ class Answerer:
 
     def _row(self, photo: ArchivePhoto, content: "tuple[bytes, str] | FlowerError") -> Row:
         row = row_without_answer(photo, self._settings.digest)
-        if isinstance(content, FlowerError):
-            return with_error(row, content, photo.name)
+        if isinstance(content, PhotoError):
+            row = with_error(row, content, photo.name)
+            # It was there when it was listed: its disk may be away.
+            was_listed = isinstance(content, MissingPhotoError) and photo.error is None
+            return replace(row, passing=True) if was_listed else row
+        if isinstance(content, FlowerError):  # a package or a setting is missing, which is no fault of the photo
+            raise content
         photo_bytes, sha256 = content
         if (known := self._known(sha256)) is not None:
             return known.of_other_photo(row)
@@ -145,11 +153,12 @@ def row_without_answer(photo: ArchivePhoto, digest: str) -> Row:
     """
     found = photo.error is None
     names = photo_name(photo.name)
+    modified_ns = max(-(2**63), min(photo.modified_ns, 2**63 - 1))  # tables have 64 bits: the years 1677 to 2262
     return Row(
         names["photo"],
         names.get("photo_bytes"),
         size=photo.size if found else None,
-        modified_ns=photo.modified_ns if found else None,
+        modified_ns=modified_ns if found else None,
         settings=digest,
     )
 
@@ -168,6 +177,17 @@ def with_error(row: Row, error: FlowerError, name: str) -> Row:
     # A message may quote a name that is no valid text, and a library may say much.
     shown = message.encode(errors="replace").decode()[:MAX_ERROR]
     return replace(row, error=shown, error_kind=error.kind, passing=error.passing)
+
+
+def killed_row(photo: ArchivePhoto, digest: str) -> Row:
+    """Return the row of a photo whose process was ended by the system.
+
+    Args:
+        photo: one of an archive.
+        digest: of the settings.
+    """
+    error = KilledError(f"{photo.name}: the process that read it was ended by the system")
+    return with_error(row_without_answer(photo, digest), error, photo.name)
 
 
 def _read(photo: ArchivePhoto) -> tuple[bytes, str]:

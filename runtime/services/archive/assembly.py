@@ -91,10 +91,15 @@ class Assembly:
     def _known_row(self, photo: ArchivePhoto) -> Row | None:
         """Return the row of an earlier run, unless the photo has changed or its error may have passed."""
         row = self._index.row_of_photo(photo.name)
-        if row is None or row.passing or photo.error is not None:
+        if row is None or row.passing or row.settings != self._digest:
             return None
-        now = row_without_answer(photo, self._digest)
-        if (row.size, row.modified_ns, row.settings) != (now.size, now.modified_ns, now.settings):
+        if photo.error is not None:
+            if row.verdict is None:
+                return None  # the answer of a photo that is away stays; an error is looked at again
+        elif (now := row_without_answer(photo, self._digest)) and (row.size, row.modified_ns) != (
+            now.size,
+            now.modified_ns,
+        ):
             return None
         self._summary.add_known(row)
         return row

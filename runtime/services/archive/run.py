@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import islice
@@ -14,7 +15,7 @@ from runtime.classifier import FlowerClassifier
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
 from runtime.files.lock import lock_file
-from runtime.inference.optimised_form import cache_folder
+from runtime.inference.optimised_form import CACHE_VARIABLE, cache_folder
 from runtime.services.archive.answer_index import AnswerIndex
 from runtime.services.archive.answering import AnswerSettings
 from runtime.services.archive.assembly import PART_ROWS, Assembly
@@ -31,6 +32,7 @@ def answer_archive(
     make_engine: Callable[[AnswerSettings], Engine],
     *,
     places: Collection[str] = (),
+    first_photo: Callable[[str], Iterable[ArchivePhoto]] = lambda _: (),
     on_count: Callable[[int], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Summary:
@@ -43,8 +45,9 @@ def answer_archive(
         table: may have the rows of earlier runs.
         settings: for the processes that answer.
         make_engine: from settings to the engine that answers.
-        places: the folders, stores and files that the user named. If one of them is gone or empty, the table is not
-            changed: its rows would be lost while a disk is away.
+        places: the folders, stores and files that the user named. If one of them is gone or empty and the table has
+            rows of it, the table is not changed: they would be lost while a disk is away.
+        first_photo: from such a place to its photos, of which the first one is looked at.
         on_count: is called with the number of photos that were counted, while the run goes on.
         say: shows a line to the user.
 
@@ -57,11 +60,15 @@ def answer_archive(
     with _open_index(table.path) as index:
         if _add_earlier_rows(table, index, settings.digest):
             say(f"{table.path}: other rows are of another model or other options; their photos are answered again")
-        there = _unless_gone(photos, places) if index.row_count() else photos
-        assembly = Assembly(_each_once(there, index), table, index, settings.digest, summary)
+        has_rows = not index.is_empty()
+        if has_rows:
+            _check_places([next(iter(first_photo(place)), None) for place in places], index)
+        assembly = Assembly(_each_once(_checked(photos, index), index), table, index, settings.digest, summary)
         engine = make_engine(replace(settings, index=str(index.path)))
         for task, rows in engine.answer(assembly.tasks()):
             assembly.add(task, rows)
+        if has_rows and not assembly.count:
+            raise FlowerError(f"{table.path}: no photos were found; the table keeps its rows")
         table.finish(assembly.count)
     return summary
 
@@ -95,7 +102,7 @@ def _open_index(table: str) -> Iterator[AnswerIndex]:
 
     It is in the user's cache folder: the table may be on a network disk or in a store.
     """
-    name = hashlib.sha256(os.fsencode(os.path.abspath(table))).hexdigest()[:16]  # noqa: PTH100 (it may be an address)
+    name = hashlib.sha256(os.fsencode(os.path.realpath(table))).hexdigest()[:16]
     with tempfile.TemporaryDirectory(prefix="flower-infer-") as temporary:
         folder = _writable_cache() or Path(temporary)
         lock = os.open(folder / f"archive-{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -106,6 +113,11 @@ def _open_index(table: str) -> Iterator[AnswerIndex]:
             index = AnswerIndex(folder / f"archive-{name}.sqlite")
             try:
                 yield index
+            except sqlite3.Error as error:
+                raise FlowerError(
+                    f"{index.path}: the index of the table cannot be used ({error}); free space there, or name another "
+                    f"folder on a disk of this machine with {CACHE_VARIABLE}"
+                ) from None
             finally:
                 index.close()
         finally:
@@ -125,20 +137,41 @@ def _writable_cache() -> Path | None:
 
 
 def _add_earlier_rows(table: AnswerTable, index: AnswerIndex, digest: str) -> bool:
-    """Add the rows of a table to its index, except those of other settings, and return whether there are such."""
+    """Add the rows of a table to its index, and return whether some are of other settings."""
     rows, other = table.rows(), False
     while some := list(islice(rows, PART_ROWS)):
-        same = [row for row in some if row.settings == digest]
-        index.add(same)
-        other = other or len(same) < len(some)
+        index.add(row for row in some if row.settings == digest)
+        others = [row for row in some if row.settings != digest]
+        index.add(others, as_answers=False)
+        other = other or bool(others)
     return other
 
 
-def _unless_gone(photos: Iterable[ArchivePhoto], places: Collection[str]) -> Iterator[ArchivePhoto]:
+def _checked(photos: Iterable[ArchivePhoto], index: AnswerIndex) -> Iterator[ArchivePhoto]:
     for photo in photos:
-        if photo.error is not None and photo.name in places:
-            raise FlowerError(f"{photo.error}; the table keeps its rows. Is the disk there?")
+        _refuse_to_lose_rows(photo, index)
         yield photo
+
+
+def _check_places(firsts: Sequence[ArchivePhoto | None], index: AnswerIndex) -> None:
+    """Raise `FlowerError` if a place is away, before a part of the table is written.
+
+    Args:
+        firsts: the first photo of each place.
+        index: has the rows of the table.
+    """
+    for first in firsts:
+        if first is not None:
+            _refuse_to_lose_rows(first, index)
+    errors = [first.error for first in firsts if first is not None and first.error is not None]
+    if errors and len(errors) == len(firsts):
+        raise FlowerError(f"{errors[0]}; the table keeps its rows. Is the disk there?")
+
+
+def _refuse_to_lose_rows(photo: ArchivePhoto, index: AnswerIndex) -> None:
+    """Raise `FlowerError` if a folder, tar file or store cannot be listed and the table has rows of its photos."""
+    if photo.error is not None and index.has_rows_below(photo.name):
+        raise FlowerError(f"{photo.error}; the table keeps its rows. Is the disk there?")
 
 
 def _each_once(photos: Iterable[ArchivePhoto], index: AnswerIndex) -> Iterator[ArchivePhoto]:

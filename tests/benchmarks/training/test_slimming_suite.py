@@ -100,7 +100,7 @@ def test_work_is_counted_for_photos_of_the_size_of_the_training(full_network: Pa
         assert macs_option(SlimPlan(0.5, 0), full, 48) == pytest.approx(all_work / 2, abs=1e-4)
         widths = network_widths(full)
         assert 0 <= all_work - count_macs(widths, 48) / count_macs(widths, 64) < 1e-4
-        with pytest.raises(FlowerError, match="--final-size must be smaller than the full network's photos, 64 pixels"):
+        with pytest.raises(FlowerError, match="--size must be smaller than the full network's photos, 64 pixels"):
             macs_option(CONTROL, full, 64)
 
 
@@ -114,7 +114,7 @@ def test_report_has_all_parts_and_nothing_is_made_twice(
     monkeypatch.setattr(slimming, "RUNS", 2)
     options = [
         *("--checkpoint", str(full_network), "--data", str(dataset), "--networks", "1/0"),
-        *("--epochs", "1", "--size", "32", "--final-size", "48", "--sizes", "64", "--calibration", "6"),
+        *("--epochs", "1", "--size", "48", "--sizes", "64", "--calibration", "6"),
         *("--rounds", "1", "--threads", "1", "--output", str(tmp_path / "out"), "--report", str(tmp_path / "report")),
     ]
     with small_network():

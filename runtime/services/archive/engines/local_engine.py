@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 
-from runtime.errors import FlowerError, KilledError
+from runtime.errors import FlowerError
 from runtime.inference.memory_settings import reserve_little_memory
-from runtime.services.archive.answering import Answerer, AnswerSettings, row_without_answer, with_error
+from runtime.services.archive.answering import Answerer, AnswerSettings, killed_row
 from runtime.services.archive.engines.engine import Task
 from runtime.services.archive.row import Row
-from runtime.services.archive.sources.photo import ArchivePhoto
 
 QUEUED_TASKS = 2
 """Tasks for each process that are begun or wait, so that no process waits for work."""
@@ -96,14 +95,10 @@ class LocalEngine:
                         yield task, pool.submit(_answer, task).result()
                     except BrokenProcessPool:
                         if len(task.photos) == 1:
-                            yield task, [self._killed_row(task.photos[0])]
+                            yield task, [killed_row(task.photos[0], self._settings.digest)]
                         else:
                             waiting.extendleft(_halves(task))
                         break
-
-    def _killed_row(self, photo: ArchivePhoto) -> Row:
-        error = KilledError(f"{photo.name}: the process that read it was ended by the system")
-        return with_error(row_without_answer(photo, self._settings.digest), error, photo.name)
 
     @contextmanager
     def _pool(self, processes: int) -> Iterator[ProcessPoolExecutor]:

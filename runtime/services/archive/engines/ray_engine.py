@@ -18,13 +18,12 @@ from itertools import islice
 from typing import Any
 
 from runtime.distribution import install_command
-from runtime.errors import FlowerError, KilledError, MissingPhotoError, debugging
+from runtime.errors import FlowerError, MissingPhotoError, debugging
 from runtime.inference.shipped_models import SHIPPED_MODELS
-from runtime.services.archive.answering import AnswerSettings, row_without_answer, with_error
+from runtime.services.archive.answering import AnswerSettings, killed_row
 from runtime.services.archive.engines.engine import Task
 from runtime.services.archive.engines.ray_process import NUMBER, PROBLEM, ROWS, TASK, RayProcess, Setup, pack, unpack
 from runtime.services.archive.row import Row
-from runtime.services.archive.sources.photo import ArchivePhoto
 
 TASKS_PER_CPU, MOST_TASKS = 400, 20_000
 """Tasks in a dataset: for each CPU of the cluster, and at most. A dataset of Ray is known from its beginning to its
@@ -129,7 +128,9 @@ class RayEngine:
                     if (task := left.pop(record[NUMBER], None)) is not None:
                         yield _checked(unpack(task), unpack(record[ROWS]))
         except ray.exceptions.RayError as error:
-            raise FlowerError(f"Ray: {_reason(error)}") from error
+            reason = _reason(error)
+            advice = "; install the same flower-edge on all machines" if "ModuleNotFoundError" in reason else ""
+            raise FlowerError(f"Ray: {reason}{advice}") from error
         return list(left.values())
 
     def _answer_lost(self, ray: Any, setup: Setup, lost: Sequence[Task]) -> Iterator[tuple[Task, list[Row]]]:
@@ -146,11 +147,8 @@ class RayEngine:
             rows[task.part, task.positions[0]] = row
         for task in lost:
             places = zip(task.positions, task.photos, strict=True)
-            yield task, [rows.get((task.part, position)) or self._killed(photo) for position, photo in places]
-
-    def _killed(self, photo: ArchivePhoto) -> Row:
-        error = KilledError(f"{photo.name}: the process that read it was ended by the system")
-        return with_error(row_without_answer(photo, self._settings.digest), error, photo.name)
+            digest = self._settings.digest
+            yield task, [rows.get((task.part, position)) or killed_row(photo, digest) for position, photo in places]
 
     @contextmanager
     def _connected(self, ray: Any) -> Iterator[None]:
@@ -165,8 +163,12 @@ class RayEngine:
             with nullcontext() if debugging() else _silent():
                 ray.init(self._address or "local", **options)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            place = "on this machine" if self._address is None else f"at {self._address}"
-            raise FlowerError(f"Ray {place}: no connection ({_reason(error)}); see docs/archive.md") from error
+            if self._address is None:
+                raise FlowerError(f"Ray does not start ({_reason(error)}); FLOWER_EDGE_DEBUG=1 shows more") from error
+            raise FlowerError(
+                f"Ray at {self._address}: no connection ({_reason(error)}); a cluster with a token needs "
+                "RAY_AUTH_MODE=token, see docs/archive.md"
+            ) from error
         try:
             if handler is not None and signal.getsignal(signal.SIGTERM) is not handler:
                 signal.signal(signal.SIGTERM, handler)  # Ray has put its own in the place of this program's

@@ -1,5 +1,6 @@
 """The parts of a table as files of a folder: ``part-000000.parquet``, ``part-000001.parquet``, …."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ class LocalParts:
         """Return the content of a part, or None if it is absent."""
         try:
             with self._path(number).open("rb") as file:
-                return limited(file.read(MAX_PART_BYTES + 1), self.place(number))
+                # Python reserves as much memory as it is asked to read.
+                size = min(os.fstat(file.fileno()).st_size, MAX_PART_BYTES)
+                return limited(file.read(size + 1), self.place(number))
         except FileNotFoundError:
             return None
 

@@ -112,6 +112,8 @@ class SqliteTable:
 
     def finish(self, count: int) -> None:
         """Write the parts that stay to a new database with an index, in the place of the old one."""
+        if count and not self.is_begun():
+            raise FlowerError(f"{self.path}: was removed meanwhile; run again")
         remove_leftovers(self._file.parent, glob.escape(self._file.name))
         self._replace(count)
 

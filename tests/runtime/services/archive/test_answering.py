@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from runtime.classifier import FlowerClassifier
+from runtime.errors import FlowerError, MissingPhotoError
 from runtime.services.archive import answering
 from runtime.services.archive.answer_index import AnswerIndex
 from runtime.services.archive.answering import Answerer, AnswerSettings
@@ -56,10 +57,12 @@ def test_a_row_says_what_the_classifier_says(settings: AnswerSettings, red: Arch
 def test_errors_are_rows_with_a_kind_and_without_the_name(settings: AnswerSettings, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.jpg"
     damaged.write_bytes(b"no picture")
-    gone = ArchivePhoto(str(tmp_path / "gone.jpg"), size=5)
-    rows = Answerer(settings).answer([archive_photo(damaged), gone])
+    gone = str(tmp_path / "gone.jpg")
+    never_there = ArchivePhoto(gone, error=MissingPhotoError(f"{gone}: no such file"))
+    rows = Answerer(settings).answer([archive_photo(damaged), ArchivePhoto(gone, size=5), never_there])
     assert [(row.error_kind, row.passing, row.verdict) for row in rows] == [
         ("damaged", False, None),
+        ("missing", True, None),
         ("missing", False, None),
     ]
     assert all(str(tmp_path) not in (row.error or "") for row in rows)
@@ -88,6 +91,26 @@ def test_photos_with_the_same_bytes_are_answered_once(
     other = replace(settings, index=str(index.path), digest="other settings")
     assert Answerer(other).answer([red])[0].settings == "other settings"
     assert len(answered) == 2, "an answer of other settings does not count"
+
+
+def test_a_missing_package_ends_the_run_and_is_no_fault_of_a_photo(
+    settings: AnswerSettings, red: ArchivePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: ArchivePhoto) -> bytes:
+        raise FlowerError("photos in a store need boto3")
+
+    monkeypatch.setattr(answering, "read_archive_photo", fail)
+    with pytest.raises(FlowerError, match="boto3"):
+        Answerer(settings).answer([red])
+
+
+def test_no_photos_have_no_rows(settings: AnswerSettings) -> None:
+    assert Answerer(settings).answer([]) == []
+
+
+def test_a_time_beyond_the_table_is_its_last(settings: AnswerSettings, red: ArchivePhoto) -> None:
+    (row,) = Answerer(settings).answer([replace(red, modified_ns=2**70)])
+    assert row.modified_ns == 2**63 - 1
 
 
 def test_an_unexpected_error_of_one_photo_does_not_end_the_run(

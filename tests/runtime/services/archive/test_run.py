@@ -1,5 +1,6 @@
 """``flower-infer PHOTOS --output TABLE`` as a whole: crashes, going on, and what it says."""
 
+import errno
 import json
 import os
 import shutil
@@ -48,6 +49,14 @@ def wait_for(condition: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.005)
 
 
+def is_running(number: int) -> bool:
+    """Whether a process runs. One that ended and that nobody waits for does not."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def children(process: subprocess.Popen[str]) -> list[int]:
     found = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     return [int(number) for number in found.read_text().split()]
@@ -80,7 +89,7 @@ def test_a_killed_run_goes_on_and_makes_the_same_table(tmp_path: Path, model: st
     else:
         assert table.read_bytes() == undisturbed.read_bytes()
         assert not parts.exists()
-    assert not any(Path(f"/proc/{number}").exists() for number in processes), "processes outlived the killed one"
+    assert not any(map(is_running, processes)), "processes outlived the killed one"
 
 
 def rows_of(table: Path) -> list[dict[str, object]]:
@@ -142,6 +151,56 @@ def test_the_table_keeps_its_rows_while_the_disk_is_away(
         assert table.read_bytes() == before
 
 
+def test_an_argument_that_never_had_photos_does_not_stop_a_run(tmp_path: Path, model: str) -> None:
+    archive = make_archive(tmp_path / "archive", PICTURES)
+    (tmp_path / "bad.tar").write_bytes(b"no tar file")
+    table = tmp_path / "answers.jsonl"
+    arguments = [str(archive), str(tmp_path / "bad.tar"), "--model", model, "--processes", "1", "--output", str(table)]
+    for extra in ([], ["--resume"]):
+        assert main([*arguments, *extra]) == 1
+        assert len(rows_of(table)) == PICTURES + 1
+
+
+def test_a_folder_below_that_cannot_be_listed_loses_no_rows(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    make_archive(archive / "below", PICTURES)
+    Image.new("RGB", (16, 16)).save(archive / "first.png")
+    table = tmp_path / "answers.jsonl"
+    arguments = [f"{archive}/", "--model", model, "--processes", "1", "--output", str(table)]
+    assert main(arguments) == 0
+    before = table.read_bytes()
+    scan = os.scandir
+
+    def fail(path: str | int) -> object:
+        if str(path).rstrip("/").endswith("below"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", fail)
+    for options in ([], ["--top", "1"]):
+        assert main([*arguments, *options, "--resume"]) == 2
+        assert "the table keeps its rows" in capsys.readouterr().err
+        assert table.read_bytes() == before
+
+
+def test_names_of_a_list_that_are_away_keep_their_answers(tmp_path: Path, model: str) -> None:
+    archive = make_archive(tmp_path / "archive", PICTURES)
+    names, table = tmp_path / "names.txt", tmp_path / "answers.jsonl"
+    names.write_text("".join(f"{path}\n" for path in sorted(archive.iterdir())))
+    arguments = ["--list", str(names), "--model", model, "--processes", "1", "--output", str(table)]
+    assert main(arguments) == 0
+    before = table.read_bytes()
+    archive.rename(tmp_path / "away")
+    assert main([*arguments, "--resume"]) == 0
+    assert table.read_bytes() == before
+    names.write_text("")
+    assert main([*arguments, "--resume"]) == 2
+    assert table.read_bytes() == before
+
+
 def test_photos_in_tar_files_are_answered_without_unpacking(tmp_path: Path, model: str) -> None:
     archive = make_archive(tmp_path / "archive", PICTURES)
     shutil.make_archive(str(tmp_path / "photos"), "tar", archive)
@@ -161,11 +220,13 @@ def test_only_one_run_writes_a_table(tmp_path: Path, model: str, monkeypatch: py
     first = start(arguments)
     wait_for(Path(f"{table}.parts") / "part-000000.jsonl", first)
     first.send_signal(signal.SIGSTOP)
-    second = start([*arguments, "--resume"])
-    assert "another flower-infer is writing this table" in second.communicate()[1]
-    assert second.returncode == 2
-    first.send_signal(signal.SIGCONT)
-    first.communicate()
+    try:
+        second = start([*arguments, "--resume"])
+        assert "another flower-infer is writing this table" in second.communicate()[1]
+        assert second.returncode == 2
+    finally:
+        first.send_signal(signal.SIGCONT)
+        first.communicate()
     assert first.returncode == 0
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 

@@ -23,7 +23,7 @@ def test_the_summary_counts_verdicts_errors_and_what_may_work_later() -> None:
     )
     summary.add_known(Row("e", verdict="unfamiliar"))
     first, *lines = summary.lines()
-    assert first.startswith("5 photos: 4 in this run, 0:00 minutes, ")
+    assert first.startswith("5 photos: 4 in this run, 0 s, ")
     assert first.endswith("; 1 had the same bytes as another")
     assert lines == [
         "1 were answered before and have not changed",
@@ -35,7 +35,13 @@ def test_the_summary_counts_verdicts_errors_and_what_may_work_later() -> None:
 
 
 def test_an_empty_run_says_so() -> None:
-    assert Summary().lines() == ["0 photos: 0 in this run, 0:00 minutes"]
+    assert Summary().lines() == ["0 photos: 0 in this run, 0 s"]
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(59.4, "59 s"), (61, "1 min 1 s"), (72_300, "20 h 5 min")])
+def test_durations(seconds: float, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: seconds)
+    assert Summary(started_s=0.0).lines()[0].endswith(f", {shown}")
 
 
 @pytest.mark.parametrize(("threads", "free", "expected"), [(4, 10, 4), (4, 2, 2), (4, 0, 1), (1, 10, 1)])

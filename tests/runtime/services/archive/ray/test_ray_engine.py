@@ -139,7 +139,9 @@ def test_an_error_of_ray_is_one_line(use: Callable[[RayHere], None], settings: A
         yield
 
     use(RayHere(lambda *_: fail()))
-    with pytest.raises(FlowerError, match=r"^Ray: ModuleNotFoundError: No module named 'x'$"):
+    with pytest.raises(
+        FlowerError, match=r"^Ray: ModuleNotFoundError: No module named 'x'; install the same flower-edge"
+    ):
         list(RayEngine(settings).answer(tasks_of(photos_in(tmp_path, 1), 1)))
 
 

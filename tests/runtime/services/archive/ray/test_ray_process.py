@@ -35,7 +35,9 @@ def test_a_process_answers_the_tasks_of_a_table(
 ) -> None:
     setup = Setup.of_this_machine(settings)
     monkeypatch.chdir("/")  # names are relative to the folder of the main process
-    answered = RayProcess(setup)(pa.table({NUMBER: [8, 9], TASK: [pack(task), pack(replace(task, photos=task.photos[1:]))]}))
+    answered = RayProcess(setup)(
+        pa.table({NUMBER: [8, 9], TASK: [pack(task), pack(replace(task, photos=task.photos[1:]))]})
+    )
     first, second = answered.to_pylist()
     assert unpack(first.pop(ROWS)) == Answerer(settings).answer(task.photos)
     assert (first, len(unpack(second[ROWS]))) == ({NUMBER: 8, PROBLEM: ""}, 1)

@@ -31,8 +31,9 @@ def settings(tmp_path: Path) -> AnswerSettings:
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head without a CPU, and two nodes with one CPU each."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     ray_engine._load_ray()
     from ray.cluster_utils import Cluster
 
@@ -85,6 +86,9 @@ def test_a_photo_that_ends_its_process_is_an_error_and_those_of_a_store_are_answ
     photos.insert(5, ArchivePhoto(str(tmp_path / ENDING)))
     monkeypatch.setattr(ray_engine, "RayProcess", EndedByPhoto)
     monkeypatch.setattr(ray_engine, "RETRIES", 0)
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ray writes a token there
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")  # and sets this, which is undone after the test
+    monkeypatch.delenv("RAY_AUTH_MODE")
     handler = signal.getsignal(signal.SIGTERM)
     capfd.readouterr()
     rows = by_photo(list(RayEngine(settings, processes=2).answer(iter(tasks_of(photos, 3)))))
