@@ -14,6 +14,7 @@ from benchmarks.archive.lists import NEAR_DUPLICATES, SAME_BYTES, WRONG_LABELS, 
 from benchmarks.archive.page import Findings, render_page
 from benchmarks.archive.thumbnails import thumbnails
 from benchmarks.archive.wrong_labels import find_wrong_labels
+from benchmarks.core.harness import warn
 from runtime.command_line.subcommands import Command
 from runtime.distribution import module_command
 from runtime.errors import FlowerError
@@ -72,7 +73,10 @@ def write(findings: Findings, output: Path) -> list[Path]:
 
 def _pictures(answers: Answers, rows: Sequence[int]) -> dict[int, str | None]:
     found = thumbnails({row: answers.names[row] for row in rows})
-    return dict(tqdm(found, total=len(rows), desc="pictures", unit="photo", disable=None))
+    pictures = dict(tqdm(found, total=len(rows), desc="pictures", unit="photo", disable=None))
+    if missing := sum(picture is None for picture in pictures.values()):
+        warn([f"{missing} of {len(rows)} photos were not found; run this in the folder in which flower-infer ran"])
+    return pictures
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -71,6 +71,11 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
                 on_count=progress.advance,
                 say=say,
             )
+    except OSError as error:
+        place = error.filename or table.path
+        raise FlowerError(
+            f"{place}: cannot be written ({error.strerror or error}); mend this, and go on with --resume"
+        ) from error
     except KeyboardInterrupt:
         progress.clear()
         say(f"stopped; what is answered is in {table.path}; go on with --resume")

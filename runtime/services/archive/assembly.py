@@ -88,6 +88,17 @@ class Assembly:
             part.missing -= len(rows)
             self._write_if_complete(task.part)
 
+    def save_begun(self) -> None:
+        """Write the parts that are begun, with the rows that they have. They are written again when they are complete.
+
+        Raises:
+            OSError: a part cannot be written.
+        """
+        with self._lock:
+            for number, part in self._parts.items():
+                if rows := [row for row in part.rows if row is not None]:
+                    self._table.write_part(number, rows)
+
     def _known_row(self, photo: ArchivePhoto) -> Row | None:
         """Return the row of an earlier run, unless the photo has changed or its error may have passed."""
         row = self._index.row_of_photo(photo.name)

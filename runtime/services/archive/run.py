@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -24,6 +25,9 @@ from runtime.services.archive.sources.photo import ArchivePhoto
 from runtime.services.archive.summary import Summary
 from runtime.services.archive.tables.table import AnswerTable
 
+SAVE_SECONDS = 60
+"""How often the parts that are begun are written. What was answered since is lost when the process is killed."""
+
 
 def answer_archive(
     photos: Iterable[ArchivePhoto],
@@ -38,7 +42,8 @@ def answer_archive(
 ) -> Summary:
     """Answer the photos of an archive that have no row in its table yet, and finish the table.
 
-    When the process is killed, the parts that are complete stay. The next run begins with them.
+    When the process is killed, what was written stays: the parts that are complete, and each minute the others. The
+    next run begins with them.
 
     Args:
         photos: in the order of the table. Of several with the same name, the first counts.
@@ -65,8 +70,16 @@ def answer_archive(
             _check_places([next(iter(first_photo(place)), None) for place in places], index)
         assembly = Assembly(_each_once(_checked(photos, index), index), table, index, settings.digest, summary)
         engine = make_engine(replace(settings, index=str(index.path)))
-        for task, rows in engine.answer(assembly.tasks()):
-            assembly.add(task, rows)
+        saved_s = time.monotonic()
+        try:
+            for task, rows in engine.answer(assembly.tasks()):
+                assembly.add(task, rows)
+                if time.monotonic() - saved_s >= SAVE_SECONDS:
+                    assembly.save_begun()
+                    saved_s = time.monotonic()
+        except (KeyboardInterrupt, SystemExit):
+            assembly.save_begun()
+            raise
         if has_rows and not assembly.count:
             raise FlowerError(f"{table.path}: no photos were found; the table keeps its rows")
         table.finish(assembly.count)

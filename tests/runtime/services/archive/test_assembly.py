@@ -96,6 +96,23 @@ def test_a_photo_that_was_not_found_has_an_empty_size(index: AnswerIndex) -> Non
     assert (row.size, row.modified_ns) == (None, None)
 
 
+def test_a_part_that_is_begun_can_be_saved_and_gone_on_with(index: AnswerIndex) -> None:
+    table = TableInMemory()
+    assembly = Assembly(PHOTOS[:60], table, index, SETTINGS, Summary())
+    assembly.save_begun()
+    assert table.parts == {}, "nothing is answered yet"
+    tasks = list(assembly.tasks())
+    assembly.add(tasks[1], rows_of(tasks[1]))
+    assembly.save_begun()
+    assert [row.photo for row in table.parts[0]] == [photo.name for photo in tasks[1].photos]
+    later, summary = run(PHOTOS[:60], table, index)
+    assert {photo.name for task in later for photo in task.photos} == {
+        photo.name for task in (tasks[0], tasks[2]) for photo in task.photos
+    }
+    assert [row.photo for row in table.parts[0]] == [photo.name for photo in PHOTOS[:60]]
+    assert summary.known == TASK_PHOTOS
+
+
 def test_no_photos_make_an_empty_table(index: AnswerIndex) -> None:
     table = TableInMemory()
     table.parts[3] = []
