@@ -177,7 +177,7 @@ def model_values(figures: Figures) -> dict[str, Any]:
     """Return the rates and costs that the model gives for the measured points."""
     if "rates" not in figures or "steps" not in figures:
         return {"costs": []}
-    rates = {(row["model"], row["processes"], row["threads"]): row["median"] for row in figures["rates"]["rows"]}
+    rates = {(row["model"], row["processes"], row["threads"]): row for row in figures["rates"]["rows"]}
     names = dict.fromkeys(row["model"] for row in figures["rates"]["rows"])
     models = [{"name": name, "one": rates[name, 1, 1], "two": rates[name, 2, 1]} for name in names]
     return {"costs": cost_rows(models, figures["steps"]["main_ms"]["median"]), "cores": CORES, "many": PHOTOS}

@@ -38,12 +38,14 @@ def cost_rows(models: Sequence[Mapping[str, Any]], main_ms: float) -> list[dict[
     """Return the modelled rates and the cost of each model file.
 
     Args:
-        models: ``name``, ``one`` and ``two`` (photos per second of one and two processes).
+        models: ``name``, ``one`` and ``two``: median and quartiles of the photos per second of one and two processes.
         main_ms: milliseconds that the main process takes for each photo.
     """
     rows = []
     for model in models:
-        one, share = model["one"], serial_share(model["one"], model["two"])
+        one = model["one"]["median"]
+        # Of the quartiles, those that make the share largest: with the medians, noise often makes it zero.
+        share = serial_share(model["one"]["p75"], model["two"]["p25"])
         rows.append(
             {
                 "name": model["name"],

@@ -21,7 +21,9 @@ def test_the_model_goes_through_the_measured_points_and_ends_at_the_main_process
 
 
 def test_costs_of_a_million() -> None:
-    (row,) = cost_rows([{"name": "slim", "one": 100.0, "two": 190.0}], main_ms=0.5)
+    one, two = {"median": 100.0, "p25": 99.0, "p75": 101.0}, {"median": 200.0, "p25": 198.0, "p75": 201.0}
+    (row,) = cost_rows([{"name": "slim", "one": one, "two": two}], main_ms=0.5)
+    assert row["serial_share"] == pytest.approx(2 * 101 / 198 - 1)
     assert row["core_hours"][1_000_000] == pytest.approx(1e6 / 100 / 3600)
     assert row["cores_of_main_process"] == pytest.approx(20)
     assert row["rates"][4]["low"] < row["rates"][4]["high"] == 400
