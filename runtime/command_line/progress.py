@@ -1,11 +1,12 @@
 """A progress line on a terminal."""
 
+import itertools
 import math
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TextIO
 
@@ -77,3 +78,9 @@ class Progress:
                 text += f", {int(left // 60)}:{int(left % 60):02} left"
         self._stream.write("\r\x1b[K" + text[: shutil.get_terminal_size().columns - 1])
         self._stream.flush()
+
+
+def counted(photos: Iterable[object], most: int) -> int | None:
+    """Return how many photos there are, or None if there are ``most`` or more. No more are looked at."""
+    number = sum(1 for _ in itertools.islice(photos, most))
+    return number if number < most else None

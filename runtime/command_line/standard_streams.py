@@ -93,6 +93,11 @@ def print_line(text: str) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
+def print_message(line: str) -> None:
+    """Print a line for the user on standard error."""
+    print_error(FlowerError(line))
+
+
 def print_error(error: FlowerError) -> None:
     """Print the message of an error on standard error."""
     if sys.stderr is None:  # the caller closed standard error

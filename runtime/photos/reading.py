@@ -61,9 +61,9 @@ def read_photo(photo: str | os.PathLike[str] | bytes | bytearray | memoryview | 
     else:
         raise PhotoError(f"a photo is a path, bytes, a file, an image or an array, not {type(photo).__name__}")
     if not content:
-        raise TruncatedPhotoError(f"{name}: the file is empty{advice}")
+        raise empty_file(name, advice)
     if len(content) > MAX_BYTES:
-        raise PhotoError(f"{name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
+        raise too_large(name)
     return content, name
 
 
@@ -113,6 +113,21 @@ def _read_path(path: Path) -> bytes:
 def open_without_waiting(path: str, flags: int) -> int:
     """Open a file, and do not wait for a writer if it is a FIFO. For the parameter ``opener`` of `open`."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def too_large(name: str) -> PhotoError:
+    """Return the error for a photo that is larger than `MAX_BYTES`."""
+    return PhotoError(f"{name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
+
+
+def empty_file(name: str, advice: str = "") -> TruncatedPhotoError:
+    """Return the error for a photo without any bytes.
+
+    Args:
+        name: of the photo.
+        advice: follows the message.
+    """
+    return TruncatedPhotoError(f"{name}: the file is empty{advice}")
 
 
 def not_enough_memory(name: str) -> OutOfMemoryError:

@@ -1,7 +1,6 @@
 """Starting a run over an archive."""
 
 import argparse
-import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +10,8 @@ from pathlib import Path
 from runtime.classifier import FlowerClassifier
 from runtime.command_line.names_and_cuts import read_names
 from runtime.command_line.program import EXIT_FAILED, EXIT_OK
-from runtime.command_line.progress import Progress
-from runtime.command_line.standard_streams import print_error, silence_decoders
+from runtime.command_line.progress import Progress, counted
+from runtime.command_line.standard_streams import print_message, silence_decoders
 from runtime.command_line.termination import terminable
 from runtime.errors import FlowerError
 from runtime.inference.shipped_models import DEFAULT_MODEL, model_path
@@ -46,26 +45,26 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
     table = open_table(options.output, top)
     if table.is_begun() and not options.resume:
         raise FlowerError(f"{options.output}: exists; go on with it by --resume, or name another file")
-    settings = _settings(classifier, options, top)
+    # Once: the free memory, on which it depends, changes.
+    processes = _processes(options, classifier.device)
+    settings = _settings(classifier, options, top, max(1, options.threads // processes))
     excluded = Excluded(options.exclude or ())
     left_out: Counter[str] = Counter()
 
     def count() -> int | None:
-        photos = list_archive(options.photos, list_file=options.list, excluded=excluded)
-        number = sum(1 for _ in itertools.islice(photos, MAX_COUNTED))
-        return number if number < MAX_COUNTED else None
+        return counted(list_archive(options.photos, list_file=options.list, excluded=excluded), MAX_COUNTED)
 
     # A store asks money for each listing.
     is_counted = can_be_read_again(options.list) and not any(map(is_store_address, options.photos))
     progress = Progress(count if is_counted else lambda: None, shown=not options.quiet, in_background=True)
-    say: Callable[[str], None] = (lambda _: None) if options.quiet else _say
+    say: Callable[[str], None] = (lambda _: None) if options.quiet else print_message
     try:
         with terminable():
             summary = answer_archive(
                 list_archive(options.photos, list_file=options.list, excluded=excluded, left_out=left_out),
                 table,
                 settings,
-                partial(_engine, options),
+                partial(_engine, options, processes),
                 places=options.photos,
                 first_photo=lambda place: list_archive([place], excluded=excluded),
                 on_count=progress.advance,
@@ -86,14 +85,13 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
     return EXIT_FAILED if summary.errors else EXIT_OK
 
 
-def _settings(classifier: FlowerClassifier, options: argparse.Namespace, top: int) -> AnswerSettings:
+def _settings(classifier: FlowerClassifier, options: argparse.Namespace, top: int, threads: int) -> AnswerSettings:
     model = DEFAULT_MODEL if options.model is None else model_path(options.model)
-    processes = _processes(options, classifier.device)
     settings = AnswerSettings(
         model=str(model),
         digest="",
         device=classifier.device,
-        threads=max(1, options.threads // processes),
+        threads=threads,
         top=top,
         min_probability=options.min_probability,
         strict=options.strict,
@@ -111,13 +109,9 @@ def _processes(options: argparse.Namespace, device: str) -> int:
     return given or (process_count(options.threads) if device == "cpu" else 1)
 
 
-def _engine(options: argparse.Namespace, settings: AnswerSettings) -> Engine:
+def _engine(options: argparse.Namespace, processes: int, settings: AnswerSettings) -> Engine:
     if options.engine == "ray":
         from runtime.services.archive.engines.ray_engine import RayEngine
 
         return RayEngine(settings, address=options.address, processes=options.processes)
-    return LocalEngine(settings, _processes(options, settings.device), silence_decoders)
-
-
-def _say(line: str) -> None:
-    print_error(FlowerError(line))
+    return LocalEngine(settings, processes, silence_decoders)

@@ -1,7 +1,6 @@
 """Answering the photos that the command line names."""
 
 import argparse
-import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -13,7 +12,7 @@ from runtime.classifier import FlowerClassifier
 from runtime.command_line.names_and_cuts import answer_fields
 from runtime.command_line.photos.answer_formats import CSV_COLUMNS, as_csv, as_json, as_table, csv_rows
 from runtime.command_line.program import EXIT_FAILED, EXIT_OK
-from runtime.command_line.progress import Progress
+from runtime.command_line.progress import Progress, counted
 from runtime.command_line.standard_streams import print_error, print_line
 from runtime.errors import FlowerError
 from runtime.photos.finding.excluded import Excluded
@@ -94,8 +93,7 @@ def _counter(options: argparse.Namespace) -> Callable[[], int | None]:
     def count() -> int | None:
         if not can_be_read_again(options.list):
             return None
-        number = sum(1 for _ in itertools.islice(_named(options), MAX_COUNTED))
-        return number if number < MAX_COUNTED else None
+        return counted(_named(options), MAX_COUNTED)
 
     return count
 

@@ -15,7 +15,7 @@ from runtime.command_line.descriptions import model_values
 from runtime.command_line.names_and_cuts import answer_fields
 from runtime.command_line.program import EXIT_OK
 from runtime.command_line.services.options import MEGABYTE
-from runtime.command_line.standard_streams import print_error, print_line, printable
+from runtime.command_line.standard_streams import print_line, print_message, printable
 from runtime.command_line.termination import terminable
 from runtime.errors import FlowerError
 from runtime.photos.formats import load_all_decoders
@@ -34,7 +34,7 @@ def run_service(classifier: FlowerClassifier, options: argparse.Namespace) -> in
     fields = answer_fields(options, classifier.classes)
     source: Source = "watch" if options.watch else "camera" if options.camera else "serve"
     service = {"watch": _watch, "camera": _camera, "serve": _serve}[source]
-    with open_delivery(_delivery_settings(options), source=source, say=_say) as delivery:
+    with open_delivery(_delivery_settings(options), source=source, say=print_message) as delivery:
         return service(classifier, options, fields, delivery)
 
 
@@ -57,7 +57,7 @@ def _watch(classifier: FlowerClassifier, options: argparse.Namespace, fields: An
     folder = Path(options.watch)
     if not folder.is_dir():
         raise FlowerError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder to watch'}")
-    say: Callable[[str], None] = (lambda _: None) if options.quiet else _say
+    say: Callable[[str], None] = (lambda _: None) if options.quiet else print_message
 
     said: set[Path] = set()
 
@@ -66,16 +66,16 @@ def _watch(classifier: FlowerClassifier, options: argparse.Namespace, fields: An
         problem = sidecar_problem(photo, keywords(values)) if options.write_xmp else None
         if problem is not None and (folder := Path(photo).parent) not in said:
             said.add(folder)
-            _say(f"{problem}; further problems in this folder are not said")
+            print_message(f"{problem}; further problems in this folder are not said")
         # After a kill between the delivery and the log, the same answer has the same identifier.
         delivery.offer(values, photo, identity=f"{photo}\0{version.size}\0{version.modified_ns}")
 
     with (
-        open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME, _say) as log,
+        open_answer_log(Path(options.output) if options.output else folder / DEFAULT_LOG_NAME, print_message) as log,
         terminable(lambda: notify("STOPPING=1")),
     ):
         if not options.quiet and sys.stderr is not None and sys.stderr.isatty():
-            _say(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it")
+            print_message(f"watching {folder}; answers go to {log.path}; Ctrl-C ends it")
         notify("READY=1")
         lines = watch(
             classifier,
@@ -110,14 +110,16 @@ def _camera(classifier: FlowerClassifier, options: argparse.Namespace, fields: A
     answered = False
     with terminable(lambda: notify("STOPPING=1")):
         # The first call comes with the first frame: a camera that cannot be opened is not ready.
-        for each in answer_camera(classifier, settings, say=_say, on_frame=_ready_at_first_call(_heartbeat())):
+        for each in answer_camera(classifier, settings, say=print_message, on_frame=_ready_at_first_call(_heartbeat())):
             values = fields.extend(each.answer)
             delivery.offer(values, each.picture)
             answered = True
             if not options.quiet:
                 print_line(_camera_line(values, options, fields))
     if not answered:  # only a film ends
-        _say(f"{options.camera}: no answer was the same for {settings.hold} frames in a row; try a smaller --every")
+        print_message(
+            f"{options.camera}: no answer was the same for {settings.hold} frames in a row; try a smaller --every"
+        )
     return EXIT_OK
 
 
@@ -149,16 +151,12 @@ def _serve(classifier: FlowerClassifier, options: argparse.Namespace, fields: An
     serve(
         classifier,
         settings,
-        say=_say,
+        say=print_message,
         on_answer=delivery.offer,
         extend=fields.extend,
         description=model_values(classifier),
     )
     return EXIT_OK
-
-
-def _say(line: str) -> None:
-    print_error(FlowerError(line))
 
 
 def _heartbeat() -> Callable[[], None]:

@@ -7,10 +7,9 @@ from fnmatch import fnmatch
 from itertools import chain, takewhile
 from pathlib import Path
 
+from runtime.photos.finding.excluded import ANY_FOLDERS
 from runtime.photos.finding.left_out import is_system_name
 from runtime.photos.finding.sorted_names import sorted_names
-
-ANY_FOLDERS = "**"
 
 
 def matching_paths(pattern: str) -> Iterator[str]:

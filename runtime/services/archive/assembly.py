@@ -1,6 +1,5 @@
 """From the photos of an archive to tasks, and from the rows of the tasks to the parts of the table."""
 
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -33,8 +32,6 @@ class _Part:
 class Assembly:
     """Makes tasks of the photos that have no row yet, and writes each part of the table when all its rows are there.
 
-    Tasks may be taken in one thread and rows given in another.
-
     Args:
         photos: in the order of the table.
         table: has the rows of earlier runs, and gets the new ones.
@@ -54,7 +51,6 @@ class Assembly:
         self._photos, self._table, self._index, self._digest = photos, table, index, digest
         self._summary = summary
         self._parts: dict[int, _Part] = {}
-        self._lock = threading.Lock()
         self.count = 0
         """Parts of the table, once all tasks are taken."""
 
@@ -65,11 +61,10 @@ class Assembly:
             photos = tuple(islice(photos_left, PART_ROWS))
             if not photos:
                 return
-            with self._lock:
-                self.count = number + 1
-                part = self._parts[number] = _Part([self._known_row(photo) for photo in photos])
-                new = tuple(position for position, row in enumerate(part.rows) if row is None)
-                self._write_if_complete(number)
+            self.count = number + 1
+            part = self._parts[number] = _Part([self._known_row(photo) for photo in photos])
+            new = tuple(position for position, row in enumerate(part.rows) if row is None)
+            self._write_if_complete(number)
             for start in range(0, len(new), TASK_PHOTOS):
                 positions = new[start : start + TASK_PHOTOS]
                 yield Task(number, positions, tuple(photos[position] for position in positions))
@@ -80,13 +75,12 @@ class Assembly:
         Raises:
             OSError: the part that is complete now cannot be written.
         """
-        with self._lock:
-            self._summary.add(rows, repeated=self._index.add(rows))
-            part = self._parts[task.part]
-            for position, row in zip(task.positions, rows, strict=True):
-                part.rows[position] = row
-            part.missing -= len(rows)
-            self._write_if_complete(task.part)
+        self._summary.add(rows, repeated=self._index.add(rows))
+        part = self._parts[task.part]
+        for position, row in zip(task.positions, rows, strict=True):
+            part.rows[position] = row
+        part.missing -= len(rows)
+        self._write_if_complete(task.part)
 
     def save_begun(self) -> None:
         """Write the parts that are begun, with the rows that they have. They are written again when they are complete.
@@ -94,10 +88,9 @@ class Assembly:
         Raises:
             OSError: a part cannot be written.
         """
-        with self._lock:
-            for number, part in self._parts.items():
-                if rows := [row for row in part.rows if row is not None]:
-                    self._table.write_part(number, rows)
+        for number, part in self._parts.items():
+            if rows := [row for row in part.rows if row is not None]:
+                self._table.write_part(number, rows)
 
     def _known_row(self, photo: ArchivePhoto) -> Row | None:
         """Return the row of an earlier run, unless the photo has changed or its error may have passed."""
@@ -105,12 +98,11 @@ class Assembly:
         if row is None or row.passing or row.settings != self._digest:
             return None
         if photo.error is not None:
-            if row.verdict is None:
-                return None  # the answer of a photo that is away stays; an error is looked at again
-        elif (now := row_without_answer(photo, self._digest)) and (row.size, row.modified_ns) != (
-            now.size,
-            now.modified_ns,
-        ):
+            stays = row.verdict is not None  # the answer of a photo that is away stays; an error is looked at again
+        else:
+            now = row_without_answer(photo, self._digest)
+            stays = (row.size, row.modified_ns) == (now.size, now.modified_ns)
+        if not stays:
             return None
         self._summary.add_known(row)
         return row

@@ -178,13 +178,17 @@ def _check_places(firsts: Sequence[ArchivePhoto | None], index: AnswerIndex) -> 
             _refuse_to_lose_rows(first, index)
     errors = [first.error for first in firsts if first is not None and first.error is not None]
     if errors and len(errors) == len(firsts):
-        raise FlowerError(f"{errors[0]}; the table keeps its rows. Is the disk there?")
+        raise _away(errors[0])
 
 
 def _refuse_to_lose_rows(photo: ArchivePhoto, index: AnswerIndex) -> None:
     """Raise `FlowerError` if a folder, tar file or store cannot be listed and the table has rows of its photos."""
     if photo.error is not None and index.has_rows_below(photo.name):
-        raise FlowerError(f"{photo.error}; the table keeps its rows. Is the disk there?")
+        raise _away(photo.error)
+
+
+def _away(error: FlowerError) -> FlowerError:
+    return FlowerError(f"{error}; the table keeps its rows. Is the disk there?")
 
 
 def _each_once(photos: Iterable[ArchivePhoto], index: AnswerIndex) -> Iterator[ArchivePhoto]:

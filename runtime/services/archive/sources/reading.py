@@ -2,10 +2,10 @@
 
 import os
 
-from runtime.errors import PhotoError, TruncatedPhotoError, UnreadableError
+from runtime.errors import TruncatedPhotoError, UnreadableError
 from runtime.photos.finding.tar_members import opened_tar
 from runtime.photos.limits import MAX_BYTES
-from runtime.photos.reading import not_enough_memory, read_photo
+from runtime.photos.reading import empty_file, not_enough_memory, read_photo, too_large
 from runtime.services.archive.sources.photo import ArchivePhoto
 from runtime.services.archive.sources.store_photos import is_store_address, read_store_photo
 
@@ -26,7 +26,7 @@ def read_archive_photo(photo: ArchivePhoto) -> bytes:
     if not photo.container:
         return read_photo(photo.name)[0]
     if photo.size > MAX_BYTES:
-        raise PhotoError(f"{photo.name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
+        raise too_large(photo.name)
     try:
         with opened_tar(photo.container) as (file, _):
             file.seek(photo.offset)
@@ -39,5 +39,5 @@ def read_archive_photo(photo: ArchivePhoto) -> bytes:
     if len(content) < photo.size:
         raise TruncatedPhotoError(f"{photo.name}: incomplete (the tar file ends early); copy the tar file again")
     if not content:
-        raise TruncatedPhotoError(f"{photo.name}: the file is empty")
+        raise empty_file(photo.name)
     return content

@@ -14,13 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from runtime.distribution import install_command
-from runtime.errors import FlowerError, MissingPhotoError, PhotoError, TruncatedPhotoError, UnreadableError
+from runtime.errors import FlowerError, MissingPhotoError, PhotoError, UnreadableError
 from runtime.photos.finding.excluded import NOTHING_EXCLUDED, Excluded
 from runtime.photos.finding.left_out import OTHER_PICTURES, is_never_photo, suffix_of
 from runtime.photos.finding.tar_members import is_tar
 from runtime.photos.formats import SUFFIXES
 from runtime.photos.limits import MAX_BYTES
-from runtime.photos.reading import SHOWN, not_enough_memory
+from runtime.photos.reading import SHOWN, empty_file, not_enough_memory, too_large
 from runtime.services.archive.sources.photo import ArchivePhoto
 
 SCHEME = "s3://"
@@ -109,11 +109,11 @@ def read_store_photo(photo: ArchivePhoto) -> bytes:
     except MemoryError:
         raise not_enough_memory(photo.name) from None
     if max(size, len(content)) > MAX_BYTES:
-        raise PhotoError(f"{photo.name}: larger than {MAX_BYTES // 1024**2} MB; send a smaller copy")
+        raise too_large(photo.name)
     if len(content) < size:
         raise UnreadableError(f"{photo.name}: cannot be read (the connection ended early)")
     if not content:
-        raise TruncatedPhotoError(f"{photo.name}: the file is empty")
+        raise empty_file(photo.name)
     return content
 
 
