@@ -34,12 +34,16 @@ class Recorder:
         self.taken: list[AnswerEvent] = []
         self.attempts = 0
         self.open = threading.Event()
+        """While it is not set, a delivery waits."""
         self.open.set()
+        self.is_delivering = threading.Event()
+        """Set when the first delivery begins."""
         self.is_closed = False
 
     def start(self) -> None: ...
 
     def deliver(self, event: AnswerEvent) -> None:
+        self.is_delivering.set()
         self.open.wait(30)
         self.attempts += 1
         if self.errors:

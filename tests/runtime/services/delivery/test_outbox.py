@@ -287,7 +287,9 @@ def test_memory_is_bounded_while_the_file_cannot_be_written(path: Path, monkeypa
     said: list[str] = []
     outbox = quick(path, [receiver], said.append)
     monkeypatch.setattr(OutboxFile, "write", full)
-    for number in range(MEMORY_EVENTS + 50):
+    outbox.put(an_event(0))
+    assert receiver.is_delivering.wait(30)  # the thread has taken this event, and none of those that are dropped
+    for number in range(1, MEMORY_EVENTS + 50):
         outbox.put(an_event(number))
     assert outbox._store.unsaved == MEMORY_EVENTS
     receiver.open.set()
