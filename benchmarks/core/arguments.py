@@ -85,6 +85,24 @@ def add_photos_argument(parser: argparse._ActionsContainer, default: int) -> Non
     )
 
 
+def add_forms_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add ``--calibration N`` and ``--forms DIR`` of the engines that make forms of their own from a checkpoint."""
+    parser.add_argument(
+        "--calibration",
+        type=positive_int,
+        default=128,
+        metavar="N",
+        help="validation photographs for the activation ranges of the forms (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--forms",
+        type=Path,
+        default=Path("runs/engines"),
+        metavar="DIR",
+        help="for the forms; those of the same checkpoint are used again (default: %(default)s)",
+    )
+
+
 def add_emulation_arguments(parser: argparse._ActionsContainer, processors: Sequence[str]) -> None:
     """Add ``--processors NAME …`` and ``--cache DIR``, the folder for the downloaded emulators.
 

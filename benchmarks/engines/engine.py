@@ -6,12 +6,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.engines.opening.answer import Answer
 from benchmarks.engines.source import Source
-
-Answer = Callable[[np.ndarray], np.ndarray]
-"""From one photograph, uint8, shape (1, size, size, 3), RGB, to its logits: float, classes in the last axis."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.engines.engine import Answer, Engine, Form
+from benchmarks.engines.engine import Engine, Form
+from benchmarks.engines.opening.answer import Answer
 from benchmarks.engines.pt2e import quantized
 from benchmarks.engines.source import Source, float_pixels
 

@@ -1,18 +1,17 @@
 """LiteRT (once TensorFlow Lite), whose interpreter runs XNNPACK on CPUs."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.engines.engine import Answer, Engine, Form
+from benchmarks.engines.engine import Engine, Form
+from benchmarks.engines.opening.litert import NETWORK
+from benchmarks.engines.opening.openers import OPENERS
 from benchmarks.engines.source import Source
 from finetune.network.photo_network import PIXEL_ZERO
-
-NETWORK = "network.tflite"
-BYTES = np.arange(256)
 
 
 class _ChannelsLast(nn.Module):
@@ -45,26 +44,6 @@ def make(source: Source, folder: Path) -> None:
         own.quantize(own.calibrate({signature: pixels})).export_model(str(folder / NETWORK))
 
 
-def open_form(folder: Path, threads: int) -> Answer:
-    """Open the network with the interpreter's default operators, which include XNNPACK."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(folder / NETWORK), num_threads=threads)
-    interpreter.allocate_tensors()
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    (scale, zero), (output_scale, output_zero) = taken["quantization"], given["quantization"]
-    # There are 256 bytes, so the quantization of the pixels is one table.
-    table = np.clip(np.round((BYTES - PIXEL_ZERO) / scale) + zero, -128, 127).astype(np.int8)
-
-    def answer(images: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(taken["index"], table[images])
-        interpreter.invoke()
-        logits: np.ndarray = (interpreter.get_tensor(given["index"]).astype(np.float32) - output_zero) * output_scale
-        return logits
-
-    return answer
-
-
 LITERT = Engine(
     "litert",
     ("ai-edge-litert", "litert-torch", "ai-edge-quantizer"),
@@ -73,7 +52,7 @@ LITERT = Engine(
             "int8",
             "INT8 per channel by ai-edge-quantizer (static_wi8_ai8), {photographs} photographs, in XNNPACK",
             "a table turns the bytes into the INT8 of the input",
-            open_form,
+            partial(OPENERS["litert", "int8"], pixel_zero=PIXEL_ZERO),
             make,
         ),
     ),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.engines.engine import Answer, Engine, Form
+from benchmarks.engines.engine import Engine, Form
+from benchmarks.engines.opening.answer import Answer
 from runtime.inference.model_file import INPUT, OUTPUT
 from runtime.inference.session import Session
 

@@ -8,16 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from benchmarks.engines.engine import Answer, Engine, Form
+from benchmarks.engines.engine import Engine, Form
+from benchmarks.engines.opening.ncnn import PARAM, WEIGHTS
+from benchmarks.engines.opening.openers import OPENERS
 from benchmarks.engines.source import Source
 from finetune.network.photo_network import PIXEL_ZERO
 
-PARAM, WEIGHTS = "network.param", "network.bin"
-INPUT, OUTPUT = "in0", "out0"
-"""The names that pnnx gives."""
 INTAKE = "ncnn's own conversion to float planes, minus the zero of the pixels"
 
 
@@ -46,37 +44,17 @@ def make(source: Source, folder: Path) -> None:
         shutil.move(weights, folder / WEIGHTS)
 
 
-def open_form(folder: Path, threads: int, *, bf16: bool = False) -> Answer:
-    """Open the network with ncnn's default options, or with BF16 between the layers."""
-    import ncnn
-
-    network = ncnn.Net()
-    network.opt.num_threads = threads
-    network.opt.use_bf16_storage = network.opt.use_bf16_packed = bf16
-    for status in (network.load_param(str(folder / PARAM)), network.load_model(str(folder / WEIGHTS))):
-        if status:
-            raise RuntimeError("ncnn does not open the network")
-    zero = [float(PIXEL_ZERO)] * 3
-
-    def answer(images: np.ndarray) -> np.ndarray:
-        _, height, width, _ = images.shape
-        pixels = ncnn.Mat.from_pixels(images[0], ncnn.Mat.PixelType.PIXEL_RGB, width, height)
-        pixels.substract_mean_normalize(zero, [])
-        with network.create_extractor() as extractor:
-            extractor.input(INPUT, pixels)
-            _, logits = extractor.extract(OUTPUT)
-            return np.array(logits)
-
-    return answer
-
-
 NCNN = Engine(
     "ncnn",
     ("ncnn", "pnnx"),
-    (
-        Form("fp16", "float by pnnx, weights stored as FP16, ncnn's default options", INTAKE, open_form, make),
+    tuple(
         Form(
-            "bf16", "float by pnnx, weights stored as FP16, BF16 storage", INTAKE, partial(open_form, bf16=True), make
-        ),
+            name,
+            f"float by pnnx, weights stored as FP16, {words}",
+            INTAKE,
+            partial(OPENERS["ncnn", name], pixel_zero=PIXEL_ZERO),
+            make,
+        )
+        for name, words in (("fp16", "ncnn's default options"), ("bf16", "BF16 storage"))
     ),
 )

@@ -71,16 +71,16 @@ class Emulators:
             return [*cpu, "-L", str(root), str(root / "usr" / "bin" / f"python{ARM_PYTHON}"), *arguments]
         return [*cpu, str(Path(sys.executable).resolve()), *arguments]
 
-    def environment(self, processor: Processor, sources: Path) -> Mapping[str, str]:
+    def environment(self, processor: Processor, *folders: Path) -> Mapping[str, str]:
         """Return the environment variables for `command`.
 
         Args:
             processor: to emulate.
-            sources: a folder with further packages for the emulated Python.
+            folders: with further packages for the emulated Python.
         """
         packages = self.folder / f"packages-{processor.architecture}"
         return {
-            "PYTHONPATH": f"{packages}:{sources}",
+            "PYTHONPATH": ":".join(map(str, (packages, *folders))),
             "PYTHONNOUSERSITE": "1",
             "PATH": "/usr/bin:/bin",
             # Emulated processors show this machine's description, so they would share the optimised forms of models.
@@ -102,9 +102,25 @@ def fetch_emulators(folder: Path) -> Emulators:
     host = f"{sys.version_info.major}.{sys.version_info.minor}"
     for architecture, python in (("aarch64", ARM_PYTHON), ("x86_64", host)):
         _fill_once(
-            folder / f"packages-{architecture}", partial(_unpack_wheels, architecture=architecture, python=python)
+            folder / f"packages-{architecture}",
+            partial(_unpack_wheels, architecture=architecture, python=python, wheels=WHEELS),
         )
     return Emulators(folder)
+
+
+def fetch_arm_wheel(emulators: Emulators, wheel: str) -> Path:
+    """Download and unpack one more wheel for the emulated Python of arm64, and return its folder.
+
+    Args:
+        emulators: whose folder gets it.
+        wheel: a requirement of pip with its version, for example ``ncnn==1.0.20261020``.
+
+    Raises:
+        EmulationError: the download failed.
+    """
+    place = emulators.folder / f"packages-aarch64-{wheel.replace('==', '-')}"
+    _fill_once(place, partial(_unpack_wheels, architecture="aarch64", python=ARM_PYTHON, wheels=(wheel,)))
+    return place
 
 
 def unpack_once(place: Path, packages: Sequence[str]) -> None:
@@ -146,13 +162,13 @@ def _unpack_packages(place: Path, architecture: str, names: Sequence[str]) -> No
             _output("dpkg", "--extract", str(package), str(place))
 
 
-def _unpack_wheels(place: Path, architecture: str, python: str) -> None:
-    """Unpack the wheels of the runtime's packages."""
+def _unpack_wheels(place: Path, architecture: str, python: str, wheels: Sequence[str]) -> None:
+    """Unpack wheels, without what they depend on."""
     with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
         platforms = [f"--platform=manylinux{tag if tag.isdigit() else '_' + tag}_{architecture}" for tag in MANYLINUX]
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--no-deps"]
         pip += [f"--python-version={python}", "--only-binary=:all:", f"--dest={temporary}"]
-        _output(*pip, *platforms, *WHEELS)
+        _output(*pip, *platforms, *wheels)
         for wheel in Path(temporary).glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(place)

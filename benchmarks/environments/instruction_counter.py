@@ -31,13 +31,13 @@ class InstructionCounter:
     plugin: Path
 
     def count(
-        self, processor: Processor, sources: Path, arguments: Sequence[str], environment: Mapping[str, str]
+        self, processor: Processor, folders: Sequence[Path], arguments: Sequence[str], environment: Mapping[str, str]
     ) -> dict[str, int]:
         """Run Python with ``arguments`` and return the instructions up to each mark, and up to the end (``end``).
 
         Args:
             processor: an aarch64 one.
-            sources: a folder with further packages for the emulated Python.
+            folders: with further packages for the emulated Python.
             arguments: of Python.
             environment: further variables.
 
@@ -50,7 +50,7 @@ class InstructionCounter:
             python = self.emulators.qemu_arguments(processor, arguments)
             command = [*qemu, "-plugin", f"{self.plugin},out={counts}", *python]
             variables = {
-                **self.emulators.environment(processor, sources),
+                **self.emulators.environment(processor, *folders),
                 # For QEMU itself; it removes the variable before the emulated program starts.
                 "LD_LIBRARY_PATH": str(self.qemu / LIBRARIES),
                 **environment,

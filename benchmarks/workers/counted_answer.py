@@ -6,6 +6,9 @@ Usage, with the runtime and its three packages on PYTHONPATH:
   `benchmarks.measurements.emulated.instructions.STEPS`.
 - ``counted_answer.py networks PIXELS.npy NETWORK.onnx…``: two runs of each network, with a mark before and after the
   second one.
+- ``counted_answer.py engine ENGINE FORM FOLDER PIXELS.npy ZERO CLASS``: two answers of another engine, with a mark
+  before and after the second one, which must be CLASS. It needs `benchmarks.engines.opening` and the engine instead of
+  the runtime. ZERO is the byte that becomes 0 before the network.
 """
 
 import os
@@ -64,9 +67,29 @@ def run_networks(pixels: str, *networks: str) -> None:
         mark(2 * number + 1)
 
 
+def run_engine(engine: str, form: str, folder: str, pixels: str, zero: str, expected: str) -> None:
+    """Let another engine answer twice for one photo."""
+    from pathlib import Path
+
+    import numpy as np
+
+    from benchmarks.engines.opening.openers import OPENERS
+
+    images = np.load(pixels)
+    answer = OPENERS[engine, form](Path(folder), 1, pixel_zero=int(zero))
+    answer(images)
+    mark(0)
+    logits = answer(images)
+    mark(1)
+    if np.argmax(logits) != int(expected):
+        raise SystemExit(f"{engine} answers class {np.argmax(logits)} instead of {expected}")
+
+
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
     if what == "photo":
         classify_photo(*arguments)
-    else:
+    elif what == "networks":
         run_networks(*arguments)
+    else:
+        run_engine(*arguments)

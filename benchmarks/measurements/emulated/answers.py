@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from tqdm import tqdm
@@ -40,7 +41,7 @@ def run_emulated(
     logits: list[list[float]] = []
     version = ""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
-        copy_runtime(Path(folder))
+        copy_package(runtime, Path(folder))
         environment = dict(emulators.environment(processor, Path(folder)))
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
             with tqdm(total=len(photos), desc=processor.name, unit="img", disable=None) as bar:
@@ -58,13 +59,13 @@ def run_emulated(
     return version, np.array(logits, np.float32)
 
 
-def copy_runtime(folder: Path) -> None:
-    """Copy the package ``runtime`` to ``folder`` under its full name, so that the emulated Python can import it.
+def copy_package(package: ModuleType, folder: Path) -> None:
+    """Copy a package to ``folder`` under its full name, so that the emulated Python can import it.
 
     The folder that holds the original may also hold packages for this machine's processor, which must stay invisible.
     """
-    if runtime.__file__ is None:
-        raise FlowerError("the package runtime has no folder; install it as files")
-    target = folder.joinpath(*runtime.__name__.split("."))
-    # The model comes by its path.
-    shutil.copytree(Path(runtime.__file__).parent, target, ignore=shutil.ignore_patterns("__pycache__", "models"))
+    if package.__file__ is None:
+        raise FlowerError(f"the package {package.__name__} has no folder; install it as files")
+    target = folder.joinpath(*package.__name__.split("."))
+    # A model comes by its path.
+    shutil.copytree(Path(package.__file__).parent, target, ignore=shutil.ignore_patterns("__pycache__", "models"))

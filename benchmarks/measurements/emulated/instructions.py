@@ -16,7 +16,7 @@ from onnx.utils import Extractor
 import runtime
 from benchmarks.environments.emulators import Processor
 from benchmarks.environments.instruction_counter import InstructionCounter
-from benchmarks.measurements.emulated.answers import copy_runtime
+from benchmarks.measurements.emulated.answers import copy_package
 from benchmarks.workers import worker_path
 from export.graph.onnx_files import read_onnx
 from finetune.network.stages import STAGES
@@ -49,7 +49,7 @@ def count_instructions(counter: InstructionCounter, processor: Processor, model:
     """
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder, "sources")
-        copy_runtime(sources)
+        copy_package(runtime, sources)
         worker = str(worker_path("counted_answer"))
         steps = [worker, "photo", str(model.resolve()), str(photo.resolve())]
         # As flower-infer is started: with one thread, because the counter takes no more.
@@ -57,14 +57,14 @@ def count_instructions(counter: InstructionCounter, processor: Processor, model:
         environment = {**ONE_THREAD, CACHE_VARIABLE: str(Path(folder, "cache"))}
         # The first time, Python compiles what it imports, and the runtime keeps the optimised form of the model.
         (first, marks), (_, whole) = (
-            [counter.count(processor, sources, arguments, environment) for _ in range(2)]
+            [counter.count(processor, [sources], arguments, environment) for _ in range(2)]
             for arguments in (steps, command)
         )
         networks = networks_up_to_each_stage(model, Path(folder))
         pixels = Path(folder, "pixels.npy")
         np.save(pixels, Session(model, device="cpu").info.preprocessing(photo)[np.newaxis])
         runs = [worker, "networks", str(pixels), *map(str, networks.values())]
-        stage_marks = counter.count(processor, sources, runs, ONE_THREAD)
+        stage_marks = counter.count(processor, [sources], runs, ONE_THREAD)
     ends = [marks[str(number)] for number in range(len(STEPS))]
     up_to = [stage_marks[str(2 * number + 1)] - stage_marks[str(2 * number)] for number in range(len(networks))]
     return {

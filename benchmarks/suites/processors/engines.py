@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.core.arguments import add_rounds_argument
+from benchmarks.core.arguments import add_forms_arguments, add_rounds_argument
 from benchmarks.core.harness import Figures, Run, Suite
 from benchmarks.core.intervals import wilson
 from benchmarks.core.machine import describe_machine
@@ -54,17 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="for the engines with forms of their own")
     add_data_argument(parser)
     parser.add_argument(
-        "--calibration", type=positive_int, default=128, metavar="N",
-        help="validation photographs for the activation ranges of the forms (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
         "--accuracy", type=positive_int, default=204, metavar="N",
         help="test photographs for the accuracy, at equal distances (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--forms", type=Path, default=Path("runs/engines"), metavar="DIR",
-        help="for the forms; those of the same checkpoint are used again (default: %(default)s)",
-    )  # fmt: skip
+    add_forms_arguments(parser)
     add_rounds_argument(parser, 9)
     add_threads_argument(parser)
 

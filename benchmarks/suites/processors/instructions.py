@@ -1,23 +1,35 @@
 """How many instructions an arm64 processor executes from the start of the command to the answer."""
 
 import argparse
+from pathlib import Path
 
-from benchmarks.core.arguments import add_emulation_arguments, add_models_argument, add_split_argument
-from benchmarks.core.harness import Figures, Run, Suite
+from benchmarks.core.arguments import (
+    add_emulation_arguments,
+    add_forms_arguments,
+    add_models_argument,
+    add_split_argument,
+)
+from benchmarks.core.harness import Figures, Run, Suite, warn
 from benchmarks.environments.emulators import PROCESSORS
 from benchmarks.environments.instruction_counter import fetch_counter
+from benchmarks.measurements.emulated.engines import count_engines
 from benchmarks.measurements.emulated.instructions import STEPS, count_instructions, total
+from benchmarks.measurements.engines.contestants import of_checkpoint
 from finetune.data.dataset import read_split
+from finetune.network.checkpoint import load_checkpoint
 from runtime.command_line.arguments import add_data_argument
 from runtime.files.digest import file_digest
+from runtime.inference.shipped_models import DEFAULT_MODEL
 
 ARM = tuple(processor for processor in PROCESSORS if processor.architecture == "aarch64")
 EXAMPLES = """\
 examples:
   {command} --data data            the models inside, on a Raspberry Pi 4 and 5
   {command} --models flowers-resnet50-int8.onnx slim.onnx --processors cortex-a76
+  {command} --only engines --checkpoint runs/restored/best.pt    ncnn and LiteRT
 
-Needs Debian 12 on x86-64 with a C compiler, and installs nothing. The first run downloads 200 MB into --cache.
+Needs Debian 12 on x86-64 with a C compiler, and installs nothing. The first run downloads 200 MB into --cache. The part
+engines needs --checkpoint, and the engines on this machine: pip install 'flower-edge[engines]'.
 """
 
 
@@ -26,10 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_argument(parser)
     add_split_argument(parser)
     add_models_argument(parser)
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="the network of the part engines")
+    add_forms_arguments(parser)
     add_emulation_arguments(parser, [processor.name for processor in ARM])
 
 
-def measure(run: Run) -> Figures:
+def count_answers(run: Run) -> None:
     """Count the instructions of every model on every processor."""
     options = run.options
     split = read_split(options.data, options.split)
@@ -46,16 +60,50 @@ def measure(run: Run) -> Figures:
                     f"the answer, {counted['steps'][STEPS[-1]] / 1e6:,.0f} million in the network",
                     flush=True,
                 )
-    return {"split": split.name, "rows": rows}
+    run.figures["answers"] = {**run.signature, "split": split.name, "rows": rows}
+
+
+def count_other_engines(run: Run) -> None:
+    """Count the instructions of one network in other engines on every processor. Without a checkpoint: nothing."""
+    options = run.options
+    if options.checkpoint is None:
+        warn(["the part engines needs --checkpoint; it stays as it is"])
+        return
+    processors = [processor for processor in ARM if processor.name in options.processors]
+    found = of_checkpoint(
+        options.checkpoint, load_checkpoint(options.checkpoint), options.data, options.calibration, options.forms
+    )
+    counter = fetch_counter(options.cache)
+    rows = []
+    for row in count_engines(counter, processors, found, options.data, options.split):
+        rows.append(row)
+        for processor, instructions in row.get("instructions", {}).items():
+            print(f"{row['engine']}, {row['form']}, on {processor}: {instructions / 1e6:,.0f} million", flush=True)
+    run.figures["engines"] = {
+        **run.signature,
+        "split": options.split,
+        "checkpoint_sha256": file_digest(options.checkpoint),
+        "processors": [processor.name for processor in processors],
+        "rows": rows,
+    }
+
+
+def template_values(figures: Figures) -> Figures:
+    """Return the steps and the sums of the answers, and onnxruntime's own later runs of the full network."""
+    rows = figures.get("answers", {}).get("rows", [])
+    of_full = [row for row in rows if row["model"] == DEFAULT_MODEL.name]
+    return {
+        "steps": STEPS,
+        "totals": [total(row["steps"]) for row in rows],
+        "full_model": DEFAULT_MODEL.name,
+        "onnxruntime": {row["processor"]: row["steps"][STEPS[-1]] for row in of_full},
+    }
 
 
 SUITE = Suite(
     description="Count the instructions of one answer on an emulated Raspberry Pi.",
     examples=EXAMPLES,
     add_arguments=add_arguments,
-    measure=measure,
-    template_values=lambda figures: {
-        "steps": STEPS,
-        "totals": [total(row["steps"]) for row in figures["rows"]],
-    },
+    parts={"answers": count_answers, "engines": count_other_engines},
+    template_values=template_values,
 )

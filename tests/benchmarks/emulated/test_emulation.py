@@ -3,12 +3,15 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import runtime
 from benchmarks import run_suite
+from benchmarks.engines import opening
 from benchmarks.environments.emulators import EmulationError, fetch_emulators
-from benchmarks.measurements.emulated.answers import copy_runtime
+from benchmarks.measurements.emulated.answers import copy_package
 from benchmarks.suites.processors import emulation
 from tests.samples.emulators import fetch_or_skip
 
@@ -33,11 +36,15 @@ def test_different_answers_are_an_error() -> None:
     emulation.check({"processors": [row | {"checked": False}, row | {"passed": True}]})
 
 
-def test_copy_of_the_runtime_can_be_imported_without_this_folder(tmp_path: Path) -> None:
-    copy_runtime(tmp_path)
-    code = "import runtime, runtime.inference.session; print(runtime.__file__)"
+@pytest.mark.parametrize(("package", "module"), [(runtime, "inference.session"), (opening, "openers")])
+def test_copy_of_a_package_can_be_imported_without_this_folder(
+    tmp_path: Path, package: ModuleType, module: str
+) -> None:
+    copy_package(package, tmp_path)
+    name = package.__name__
+    code = f"import sys; sys.modules['torch'] = None; import {name}.{module}; print(sys.modules['{name}'].__file__)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(
         command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    assert Path(done.stdout.strip()).parent == tmp_path / "runtime"
+    assert Path(done.stdout.strip()).parent == tmp_path.joinpath(*name.split("."))

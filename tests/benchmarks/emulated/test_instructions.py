@@ -1,6 +1,8 @@
 """Counting the instructions of one answer on an emulated Raspberry Pi."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -8,10 +10,18 @@ import onnxruntime
 import pytest
 
 from benchmarks import run_suite
+from benchmarks.engines.opening.openers import OPENERS
+from benchmarks.engines.registry import FORM_ENGINES
+from benchmarks.environments.emulators import Processor
 from benchmarks.environments.instruction_counter import fetch_counter
+from benchmarks.measurements.emulated import engines
 from benchmarks.measurements.emulated.instructions import STEPS, networks_up_to_each_stage, total
+from benchmarks.measurements.engines.contestants import Absent, Contestant
+from benchmarks.suites.processors.instructions import ARM
+from finetune.network.photo_network import PIXEL_ZERO
 from runtime import FlowerError
 from runtime.inference.model_file import INPUT
+from runtime.photos.preprocessing import Preprocessing
 from tests.samples.emulators import fetch_or_skip
 
 
@@ -41,6 +51,51 @@ def test_later_run_is_not_part_of_an_answer() -> None:
     assert total(dict.fromkeys(STEPS, 1)) == len(STEPS) - 1
 
 
+def test_other_engines_are_counted_on_each_processor(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count(processor: Processor, folders: Sequence[Path], arguments: Sequence[str], _: object) -> dict[str, int]:
+        worker, mode, *what, pixels, zero, expected = arguments
+        assert Path(worker).is_file()
+        assert (mode, what) == ("engine", ["litert", "int8", str(tmp_path)])
+        assert np.load(pixels).shape == (1, 64, 64, 3)
+        assert (zero, expected) == (str(PIXEL_ZERO), "3")
+        assert folders[1].name == "packages"
+        return {"0": 1_000, "1": 1_000 + len(processor.name)}
+
+    counter = SimpleNamespace(count=count, emulators=None)
+    monkeypatch.setattr(engines, "fetch_arm_wheel", lambda *_: tmp_path / "packages")
+    monkeypatch.setattr(Contestant, "answers", lambda *_: np.array([3]))
+    ncnn, litert = FORM_ENGINES["ncnn"], FORM_ENGINES["litert"]
+    found = [
+        Contestant(litert, litert.form("int8"), tmp_path, "INT8", Preprocessing(size=64)),
+        Contestant(ncnn, ncnn.form("bf16"), tmp_path, "BF16", Preprocessing(size=64)),
+        Absent("ncnn", "FP16", "not installed"),
+        Absent("executorch", "INT8", "not installed"),
+    ]
+    rows = [*engines.count_engines(counter, ARM, found, dataset, "val")]  # type: ignore[arg-type]
+    names = {processor.name: len(processor.name) for processor in ARM}
+    package = engines.WHEELS["litert", "int8"]
+    assert rows == [
+        {"engine": "litert", "form": "INT8", "package": package, "instructions": names},
+        {"engine": "ncnn", "form": "FP16", "absent": "not installed"},
+    ]
+
+
+def test_counted_forms_exist() -> None:
+    for engine, form in engines.WHEELS:
+        assert FORM_ENGINES[engine].form(form).make is not None
+        assert (engine, form) in OPENERS
+
+
+def test_engines_without_a_checkpoint_stay_as_they_are(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--only", "engines", "--data", str(dataset), "--report", str(tmp_path)]
+    assert run_suite("instructions", arguments).figures == {}
+    assert "--checkpoint" in capsys.readouterr().err
+
+
 @pytest.mark.real
 @pytest.mark.emulation
 def test_network_takes_fewer_instructions_with_dot_products(real_data: Path, tmp_path: Path) -> None:
@@ -48,7 +103,7 @@ def test_network_takes_fewer_instructions_with_dot_products(real_data: Path, tmp
     report = run_suite(
         "instructions", ["--models", "full", "--data", str(real_data), "--cache", str(cache), "--report", str(tmp_path)]
     )
-    old, new = report.figures["rows"]
+    old, new = report.figures["answers"]["rows"]
     assert old["steps"][STEPS[-1]] > 2 * new["steps"][STEPS[-1]]
     for row in (old, new):
         assert sum(row["stages"].values()) == pytest.approx(row["steps"][STEPS[-1]], rel=0.05)

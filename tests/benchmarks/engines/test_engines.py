@@ -12,8 +12,9 @@ from onnx import TensorProto, helper
 
 from benchmarks import run_suite
 from benchmarks.core.machine import describe_machine
-from benchmarks.engines.engine import Answer, Engine, Form
+from benchmarks.engines.engine import Engine, Form
 from benchmarks.engines.form_folder import form_bytes, form_folder, is_made, make_form
+from benchmarks.engines.opening.answer import Answer
 from benchmarks.engines.registry import FORM_ENGINES, MODEL_FILE_ENGINES
 from benchmarks.engines.source import Source, float_pixels
 from benchmarks.measurements.engines import contestants

@@ -1,0 +1,81 @@
+"""Executed instructions of the same network in other engines, on an emulated arm64 processor."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.engines import opening
+from benchmarks.environments.emulators import Processor, fetch_arm_wheel
+from benchmarks.environments.instruction_counter import InstructionCounter
+from benchmarks.measurements.emulated.answers import copy_package
+from benchmarks.measurements.emulated.instructions import ONE_THREAD
+from benchmarks.measurements.engines.contestants import Absent, Contestant
+from benchmarks.workers import worker_path
+from finetune.data.dataset import read_split
+from finetune.network.photo_network import PIXEL_ZERO
+
+WHEELS = {("ncnn", "fp16"): "ncnn==1.0.20261020", ("litert", "int8"): "ai-edge-litert==2.1.6"}
+"""By the names of engine and form: the package, in a version that runs under QEMU 7.2. LiteRT 2.2 and 2.3 crash there
+when they open a network."""
+
+
+def count_engines(
+    counter: InstructionCounter,
+    processors: Iterable[Processor],
+    contestants: Iterable[Contestant | Absent],
+    data: Path,
+    split: str,
+) -> Iterator[dict[str, Any]]:
+    """Count the instructions of one answer, from the bytes of the photo to the logits, with one thread.
+
+    Args:
+        counter: the emulator.
+        processors: aarch64 ones.
+        contestants: engines with their forms. Those without a package in `WHEELS` are left out.
+        data: the data set.
+        split: of the data set. Its first photo is answered.
+
+    Yields:
+        For each form of each engine: ``engine``, ``form``, ``package`` and ``instructions`` (by processor), or
+        ``absent`` (the reason) instead of the last two.
+
+    Raises:
+        FlowerError: an engine failed, or the emulated one gave another name than the one on this machine.
+    """
+    photo = read_split(data, split).paths[0]
+    counted_engines = {engine for engine, _ in WHEELS}
+    for each in contestants:
+        if isinstance(each, Absent):
+            if each.engine in counted_engines:
+                yield {"engine": each.engine, "form": each.form, "absent": each.reason}
+        elif wheel := WHEELS.get((each.engine.name, each.form.name)):
+            expected = int(each.answers(1, data, split, 1)[0])
+            packages = fetch_arm_wheel(counter.emulators, wheel)
+            counted = {
+                processor.name: _count(counter, processor, packages, each, photo, expected) for processor in processors
+            }
+            yield {"engine": each.engine.name, "form": each.words, "package": wheel, "instructions": counted}
+
+
+def _count(
+    counter: InstructionCounter,
+    processor: Processor,
+    packages: Path,
+    contestant: Contestant,
+    photo: Path,
+    expected: int,
+) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        sources, pixels = Path(folder, "sources"), Path(folder, "pixels.npy")
+        copy_package(opening, sources)
+        np.save(pixels, contestant.preprocessing(photo)[np.newaxis])
+        arguments = (
+            *("engine", contestant.engine.name, contestant.form.name, str(contestant.path.resolve())),
+            *(str(pixels), str(PIXEL_ZERO), str(expected)),
+        )
+        command = [str(worker_path("counted_answer")), *arguments]
+        marks = counter.count(processor, [sources, packages], command, ONE_THREAD)
+    return marks["1"] - marks["0"]
