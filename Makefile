@@ -46,7 +46,7 @@ test: $(DEV)/.ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
-	$(PYTEST) $(PARALLEL) -m "not slow"
+	$(PYTEST) $(PARALLEL) -m "not slow" --durations 10
 
 test-slow: $(DEV)/.ready
 	$(PYTEST) -m slow

@@ -3,8 +3,8 @@
 The processes of an archive share nothing but the memory's bandwidth, the disk, and the main process, which lists the
 photos and writes the table. So the rate on ``n`` cores is modelled as the smaller of
 
-- the rate of one core times ``n / (1 + s (n - 1))``, Amdahl's law with the share ``s`` that the measured point with two
-  processes gives (G. Amdahl, AFIPS 1967); with ``s = 0`` it is linear,
+- the rate of one core times ``n / (1 + s (n - 1))``, Amdahl's law (G. Amdahl, AFIPS 1967) with the share ``s`` of the
+  measured points with one and with two processes, from the quartiles that make it largest; with ``s = 0`` it is linear,
 - the rate of the main process.
 
 What the storage must be able to read is that rate times the bytes of a photo; it is not part of the model.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engines import opening
-from benchmarks.environments.emulators import Processor, fetch_arm_wheel
+from benchmarks.environments.emulators import EmulationError, Processor, fetch_arm_wheel
 from benchmarks.environments.instruction_counter import InstructionCounter
 from benchmarks.measurements.emulated.answers import copy_package
 from benchmarks.measurements.emulated.instructions import ONE_THREAD
@@ -34,7 +34,7 @@ def count_engines(
     Args:
         counter: the emulator.
         processors: aarch64 ones.
-        contestants: engines with their forms. Those without a package in `WHEELS` are left out.
+        contestants: engines with their forms, of those in `WHEELS`.
         data: the data set.
         split: of the data set. Its first photo is answered.
 
@@ -43,21 +43,24 @@ def count_engines(
         ``absent`` (the reason) instead of the last two.
 
     Raises:
-        FlowerError: an engine failed, or the emulated one gave another name than the one on this machine.
+        FlowerError: an engine failed on this machine.
     """
     photo = read_split(data, split).paths[0]
-    counted_engines = {engine for engine, _ in WHEELS}
     for each in contestants:
         if isinstance(each, Absent):
-            if each.engine in counted_engines:
-                yield {"engine": each.engine, "form": each.form, "absent": each.reason}
-        elif wheel := WHEELS.get((each.engine.name, each.form.name)):
-            expected = int(each.answers(1, data, split, 1)[0])
+            yield {"engine": each.engine, "form": each.form, "absent": each.reason}
+            continue
+        wheel, expected = WHEELS[each.engine.name, each.form.name], int(each.answers(1, data, split, 1)[0])
+        row = {"engine": each.engine.name, "form": each.words}
+        try:
             packages = fetch_arm_wheel(counter.emulators, wheel)
             counted = {
                 processor.name: _count(counter, processor, packages, each, photo, expected) for processor in processors
             }
-            yield {"engine": each.engine.name, "form": each.words, "package": wheel, "instructions": counted}
+        except EmulationError as error:  # among others, the emulated engine gave another name
+            yield {**row, "absent": str(error)}
+        else:
+            yield {**row, "package": wheel, "instructions": counted}
 
 
 def _count(

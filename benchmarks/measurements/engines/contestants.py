@@ -1,7 +1,7 @@
 """The contestants: every engine with every form of the network, and why an engine is not among them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,12 @@ def of_model_files(files: Sequence[tuple[Path, ModelInfo]]) -> Iterator[Contesta
 
 
 def of_checkpoint(
-    path: Path, checkpoint: Checkpoint, data: Path, photographs: int, root: Path
+    path: Path,
+    checkpoint: Checkpoint,
+    data: Path,
+    photographs: int,
+    root: Path,
+    only: Container[tuple[str, str]] | None = None,
 ) -> Iterator[Contestant | Absent]:
     """Make the forms that are not yet there, and yield a contestant for each.
 
@@ -103,12 +108,15 @@ def of_checkpoint(
         data: the data set.
         photographs: validation photographs for the activation ranges.
         root: the folder of all forms.
+        only: the names of engine and form of those that are made (default: all).
     """
     digest = file_digest(path)
     split = read_split(data, CALIBRATION_SPLIT).head(photographs)
     photographs_digest = split.digest()
     for engine in FORM_ENGINES.values():
         for form in engine.forms:
+            if only is not None and (engine.name, form.name) not in only:
+                continue
             words = form.words.format(photographs=len(split))
             missing = engine.missing(form)
             if missing:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.command_line import main as finetune
-from finetune.recipe import Recipe
+from finetune.recipe import RECIPES
 from finetune.run.output_folder import BEST_CHECKPOINT, LAST_STATE
 from runtime.errors import FlowerError
 from runtime.files.atomic import write_text
@@ -30,6 +30,8 @@ class Experiment:
     """What differs from the default recipe, for the report."""
     options: tuple[str, ...] = ()
     """Options of ``python -m finetune``."""
+    recipe: str = "default"
+    """The recipe that the options start from, which is recorded: a run with an older one is not complete."""
 
     def with_seed(self, seed: int) -> "Experiment":
         """Return the same experiment with a seed, in a folder of its own."""
@@ -37,7 +39,7 @@ class Experiment:
 
 
 SEED_RUNS = tuple(Experiment(f"seed-{seed}", f"seed {seed}", ("--seed", str(seed))) for seed in SEEDS)
-FAST = Experiment("fast", "`--recipe fast`", ("--recipe", "fast"))
+FAST = Experiment("fast", "`--recipe fast`", ("--recipe", "fast"), recipe="fast")
 REFERENCE = Experiment("reference", "the default recipe")
 ABLATIONS = (
     REFERENCE,
@@ -69,8 +71,8 @@ def run_experiment(experiment: Experiment, folder: Path, common: tuple[str, ...]
     Raises:
         FlowerError: training failed, and printed why on standard error; or the folder has a run with other options.
     """
-    output = folder / experiment.name
-    finished, settings = output / "finished", json.dumps([*common, *experiment.options, Recipe().to_dict()])
+    output, recipe = folder / experiment.name, RECIPES[experiment.recipe].to_dict()
+    finished, settings = output / "finished", json.dumps([*common, *experiment.options, recipe])
     if finished.exists() and finished.read_text() != settings:
         raise FlowerError(f"{output}: was trained with other options or another recipe; choose another --output")
     resume = ("--resume",) if (output / LAST_STATE).exists() else ()

@@ -109,7 +109,8 @@ def _at_speed(speed: float, start: Point, paths: Mapping[str, Sequence[Point]], 
     ms = start.ms / speed
     reached = {lever: hits for lever, path in paths.items() if (hits := _at_time(path, ms)) is not None}
     order = sorted(reached, key=lambda lever: -reached[lever].mean())
-    within = [point for point in points if point.ms <= ms]
+    # Without the full network: its training was longer.
+    within = [point for point in points if _plan(point) is not None and point.ms <= ms]
     best = max(within, key=lambda point: point.top1, default=None)
     return {
         "speed": speed,

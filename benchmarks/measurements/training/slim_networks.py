@@ -5,7 +5,6 @@ resumed, and a complete run is not repeated.
 """
 
 import argparse
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 from benchmarks.measurements.training.experiments import Experiment, run_experiment
 from finetune.network.architecture import blocks_of
 from finetune.network.checkpoint import Checkpoint, load_checkpoint
-from finetune.run.output_folder import LOG
 from finetune.slimming.budget import Budget, Widths, count_macs, count_weights
 from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
@@ -44,7 +42,7 @@ class SlimPlan:
         if self == CONTROL:
             return "nothing removed"
         narrower = [f"{self.work:g} of the work"] if self.work < 1 else []
-        fewer = [f"{self.drop_blocks} blocks less"] if self.drop_blocks else []
+        fewer = [f"{self.drop_blocks} blocks fewer"] if self.drop_blocks else []
         return ", ".join((*narrower, *fewer))
 
 
@@ -118,7 +116,7 @@ def train_slim_network(
     """
     options = ("--macs", str(macs_option(plan, full, schedule.size)), "--drop-blocks", str(plan.drop_blocks))
     common = ("--data", str(data), "--slim", str(full_file), *schedule.options())
-    path = run_experiment(Experiment(plan.name, plan.title, options), output, common)
+    path = run_experiment(Experiment(plan.name, plan.title, options, recipe="slim"), output, common)
     if load_checkpoint(path).provenance.get("weights_sha256") != digest:
         raise FlowerError(f"{path.parent}: was made from another full network; choose another --output")
     return path
@@ -128,21 +126,18 @@ def network_figures(path: Path, full: Checkpoint) -> dict[str, Any]:
     """Return what the report says of a network besides measurements.
 
     Args:
-        path: of its checkpoint. If the log of its run is beside it, the minutes of all epochs are among the figures.
+        path: of its checkpoint.
         full: the full network.
     """
     checkpoint, size = load_checkpoint(path), full.preprocessing.size
-    widths, log = network_widths(checkpoint), path.with_name(LOG)
-    figures = {
+    widths = network_widths(checkpoint)
+    return {
         "sha256": file_digest(path),
         "size": checkpoint.preprocessing.size,
         "macs_share": count_macs(widths, size) / count_macs(network_widths(full), size),
         "weights": count_weights(widths),
         "widths": widths,
     }
-    if log.is_file():
-        figures["minutes"] = sum(json.loads(line)["seconds"] for line in log.read_text().splitlines()) / 60
-    return figures
 
 
 def network_widths(checkpoint: Checkpoint) -> Widths:

@@ -11,15 +11,16 @@ from benchmarks.core.arguments import (
 )
 from benchmarks.core.harness import Figures, Run, Suite, warn
 from benchmarks.environments.emulators import PROCESSORS
+from benchmarks.environments.emulators import WHEELS as ARM_WHEELS
 from benchmarks.environments.instruction_counter import fetch_counter
-from benchmarks.measurements.emulated.engines import count_engines
+from benchmarks.measurements.emulated.engines import WHEELS, count_engines
 from benchmarks.measurements.emulated.instructions import STEPS, count_instructions, total
 from benchmarks.measurements.engines.contestants import of_checkpoint
 from finetune.data.dataset import read_split
-from finetune.network.checkpoint import load_checkpoint
+from finetune.network.checkpoint import Checkpoint, load_checkpoint
 from runtime.command_line.arguments import add_data_argument
 from runtime.files.digest import file_digest
-from runtime.inference.shipped_models import DEFAULT_MODEL
+from runtime.inference.session import Session
 
 ARM = tuple(processor for processor in PROCESSORS if processor.architecture == "aarch64")
 EXAMPLES = """\
@@ -60,7 +61,7 @@ def count_answers(run: Run) -> None:
                     f"the answer, {counted['steps'][STEPS[-1]] / 1e6:,.0f} million in the network",
                     flush=True,
                 )
-    run.figures["answers"] = {**run.signature, "split": split.name, "rows": rows}
+    run.figures["answers"] = {**run.signature, "split": split.name, "packages": ARM_WHEELS, "rows": rows}
 
 
 def count_other_engines(run: Run) -> None:
@@ -70,9 +71,8 @@ def count_other_engines(run: Run) -> None:
         warn(["the part engines needs --checkpoint; it stays as it is"])
         return
     processors = [processor for processor in ARM if processor.name in options.processors]
-    found = of_checkpoint(
-        options.checkpoint, load_checkpoint(options.checkpoint), options.data, options.calibration, options.forms
-    )
+    checkpoint = load_checkpoint(options.checkpoint)
+    found = of_checkpoint(options.checkpoint, checkpoint, options.data, options.calibration, options.forms, only=WHEELS)
     counter = fetch_counter(options.cache)
     rows = []
     for row in count_engines(counter, processors, found, options.data, options.split):
@@ -83,20 +83,31 @@ def count_other_engines(run: Run) -> None:
         **run.signature,
         "split": options.split,
         "checkpoint_sha256": file_digest(options.checkpoint),
+        "model_sha256": _model_of(checkpoint, options),
         "processors": [processor.name for processor in processors],
         "rows": rows,
     }
 
 
+def _model_of(checkpoint: Checkpoint, options: argparse.Namespace) -> str | None:
+    """Return the SHA-256 of the model file of ``--models`` that has the network of the checkpoint; None if none has."""
+    digests = {file_digest(model): Session(model, device="cpu", threads=1).info for model in options.models}
+    restored_from = checkpoint.provenance.get("restored_from_sha256")
+    if restored_from in digests:
+        return str(restored_from)
+    own = file_digest(options.checkpoint)
+    return next((digest for digest, info in digests.items() if info.training.get("checkpoint_sha256") == own), None)
+
+
 def template_values(figures: Figures) -> Figures:
-    """Return the steps and the sums of the answers, and onnxruntime's own later runs of the full network."""
+    """Return the steps and the sums of the answers, and onnxruntime's own later runs of the other engines' network."""
     rows = figures.get("answers", {}).get("rows", [])
-    of_full = [row for row in rows if row["model"] == DEFAULT_MODEL.name]
+    same = [row for row in rows if row["model_sha256"] == figures.get("engines", {}).get("model_sha256")]
     return {
         "steps": STEPS,
         "totals": [total(row["steps"]) for row in rows],
-        "full_model": DEFAULT_MODEL.name,
-        "onnxruntime": {row["processor"]: row["steps"][STEPS[-1]] for row in of_full},
+        "same_model": same[0]["model"] if same else None,
+        "onnxruntime": {row["processor"]: row["steps"][STEPS[-1]] for row in same},
     }
 
 

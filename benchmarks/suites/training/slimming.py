@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ examples:
   {command} --data data --only times                afterwards, on a quiet one
 
 The full network must be new to the validation photographs, which all networks are measured on. A command that was
-stopped continues when it is run again. Run nothing else on the machine while the times are measured.
+stopped continues when it is run again; the times start again. Run nothing else on the machine while they are measured.
 """
 SPLIT = "val"
 SIZES = (96, 112, 128, 144, 160, 176, 192, 224)
@@ -127,6 +127,7 @@ def measure_accuracy(run: Run) -> Figures:
     made_of_photographs = {"calibration": len(calibration), "photographs_sha256": split.digest()}
     earlier = run.figures.get("accuracy", {}).get("points", {})
     points: Figures = {}
+    _reference(run.figures, {f"{FULL}-{size}" for size in options.sizes})
     for network, row in _part_of(run.figures, "networks")["rows"].items():
         checkpoint_file = options.checkpoint if network == FULL else options.output / network / BEST_CHECKPOINT
         if file_digest(checkpoint_file) != row["sha256"]:
@@ -158,6 +159,7 @@ def measure_times(run: Run) -> Figures:
     """Time every INT8 file, interleaved, each in a process of its own."""
     options = run.options
     points = _part_of(run.figures, "accuracy")["points"]
+    reference = _reference(run.figures, points)
     for name, point in points.items():
         path = _model_file(options.output, name)
         if not path.is_file() or file_digest(path) != point["sha256"]:
@@ -169,10 +171,6 @@ def measure_times(run: Run) -> Figures:
             arguments = (str(_model_file(options.output, name)), str(points[name]["size"]), str(options.threads))
             measured = json.loads(run_worker(name, "network_timing", *arguments, str(RUNS)))
             milliseconds[name].append(float(np.median(measured)))
-    full_size = run.figures["networks"]["rows"][FULL]["size"]
-    reference = f"{FULL}-{full_size}"
-    if reference not in points:
-        raise FlowerError(f"--sizes must include {full_size}, that of the full network")
     files = {}
     for name, values in milliseconds.items():
         p25, p50, p75 = np.percentile(values, [25, 50, 75]).tolist()
@@ -200,6 +198,15 @@ def template_values(figures: Figures) -> Mapping[str, Any]:
     }
 
 
+def _reference(figures: Figures, points: Container[str]) -> str:
+    """Return the point that all are compared with: the full network at its own size."""
+    size = _part_of(figures, "networks")["rows"][FULL]["size"]
+    name = f"{FULL}-{size}"
+    if name not in points:
+        raise FlowerError(f"--sizes must include {size}, that of the full network")
+    return name
+
+
 def _rows(figures: Figures, networks: Figures) -> list[dict[str, Any]]:
     """Return what is known of each point: network, accuracy, difference from the full network, and time."""
     points = figures.get("accuracy", {}).get("points", {})
@@ -207,6 +214,9 @@ def _rows(figures: Figures, networks: Figures) -> list[dict[str, Any]]:
     reference = points.get(f"{FULL}-{networks[FULL]['size']}") if networks else None
     rows = []
     for name, point in points.items():
+        # Points of networks that were trained again, or that are not in the report any more, are left out.
+        if networks.get(point["network"], {}).get("sha256") != point["made_from"]["checkpoint_sha256"]:
+            continue
         row = {**point, "title": networks[point["network"]]["title"], "plan": networks[point["network"]]["plan"]}
         if reference is not None:
             paired = compare_paired(from_digits(point["hits"]), from_digits(reference["hits"]))

@@ -85,7 +85,9 @@ def test_a_conversion_that_fails_is_a_line(
     # The process of the worker does not know this engine.
     monkeypatch.setattr(contestants, "FORM_ENGINES", {"fake": fake_engine("numpy"), "gone": fake_engine("not-there")})
     path = run_folder / "best.pt"
-    failed, gone = of_checkpoint(path, load_checkpoint(path), dataset, 2, tmp_path)
+    checkpoint = load_checkpoint(path)
+    assert not [*of_checkpoint(path, checkpoint, dataset, 2, tmp_path, only={("fake", "another")})]
+    failed, gone = of_checkpoint(path, checkpoint, dataset, 2, tmp_path)
     assert failed == Absent("fake", "INT8, 2 photographs", "conversion failed: KeyError: 'fake'")
     assert isinstance(gone, Absent)
     assert "not installed: not-there" in gone.reason

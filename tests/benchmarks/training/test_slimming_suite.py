@@ -1,6 +1,7 @@
 """The suite about the levers of a smaller network: training, files, times and report, and what the figures say."""
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,13 @@ IMAGES = 1000
 PLANS = {"control": (1.0, 0), "narrow": (0.5, 0), "short": (1.0, 2), "both": (0.5, 2)}
 
 
+def plan_of(network: str) -> dict[str, float] | None:
+    return None if network == "full" else dict(zip(("work", "drop_blocks"), PLANS[network], strict=True))
+
+
 def point(network: str, size: int, ms: float, right: int) -> Point:
-    plan = None if network == "full" else dict(zip(("work", "drop_blocks"), PLANS[network], strict=True))
     hits = as_digits(np.arange(IMAGES) < right)
-    return Point({"network": network, "plan": plan, "size": size, "p50_ms": ms, "hits": hits})
+    return Point({"network": network, "plan": plan_of(network), "size": size, "p50_ms": ms, "hits": hits})
 
 
 def test_the_front_has_no_point_that_another_one_beats() -> None:
@@ -42,7 +46,7 @@ def test_the_front_has_no_point_that_another_one_beats() -> None:
 
 def test_levers_are_compared_at_equal_time_from_the_most_accurate_size() -> None:
     points = [
-        *(point("full", 224, 40, 950), point("control", 224, 40, 880)),
+        *(point("full", 224, 40, 950), point("full", 80, 5, 940), point("control", 224, 40, 880)),
         *(point("control", 160, 20, 900), point("control", 80, 5, 800)),
         *(point("narrow", 160, 8, 890), point("narrow", 80, 2, 850)),
         *(point("short", 160, 18, 890), point("both", 80, 2, 700)),
@@ -73,11 +77,44 @@ def test_difference_of_the_same_answers_has_an_interval() -> None:
 def test_networks_are_named_by_work_and_blocks() -> None:
     assert slim_plan("0.45/4") == SlimPlan(0.45, 4)
     assert [slim_plan(text).title for text in ("1/0", "1/4", "0.5/0", "0.5/2")] == [
-        "nothing removed", "4 blocks less", "0.5 of the work", "0.5 of the work, 2 blocks less"
+        "nothing removed", "4 blocks fewer", "0.5 of the work", "0.5 of the work, 2 blocks fewer"
     ]  # fmt: skip
     for text in ("0.5", "2/0", "0/0", "0.5/6", "0.5/-1", "nan/0", "half/0"):
         with pytest.raises(argparse.ArgumentTypeError, match="WORK/BLOCKS"):
             slim_plan(text)
+
+
+def never_called(*arguments: object) -> None:
+    raise AssertionError(arguments)
+
+
+def test_report_shows_levers_and_no_network_of_other_files() -> None:
+    networks: dict[str, Any] = {
+        name: {"title": name, "plan": plan_of(name), "sha256": name, "size": 160, "widths": []}
+        for name in ("full", *PLANS)
+    }
+    points, files = {}, {}
+    for network, size, ms, right in (
+        *(("full", 160, 30, 950), ("control", 160, 20, 900), ("control", 80, 5, 800)),
+        *(("narrow", 160, 8, 890), ("short", 160, 15, 700), ("gone", 160, 1, 999)),
+    ):
+        name, hits = f"{network}-{size}", as_digits(np.arange(IMAGES) < right)
+        made_from = {"made_from": {"checkpoint_sha256": network}}
+        points[name] = {"network": network, "size": size, "hits": hits, "sha256": name, "macs": 1, **made_from}
+        files[name] = {"sha256": name, "p50_ms": ms}
+    points["both-80"] = {**points["control-80"], "network": "both"}  # made from an earlier network of this name
+    figures = {"networks": {"rows": networks}, "accuracy": {"points": points}, "times": {"files": files}}
+    values = slimming.template_values(figures)
+    assert [row["network"] for row in values["rows"]] == ["full", "control", "control", "narrow", "short"]
+    assert [row["best"]["network"] for row in values["comparison"]["rows"]] == ["narrow"] * 3 + ["control"] * 2
+    assert values["comparison"]["rows"][0]["least"] == "widths"
+
+
+def test_size_of_the_full_network_is_needed(tmp_path: Path) -> None:
+    figures = {"networks": {"rows": {"full": {"size": 64}}}, "accuracy": {"points": {"full-48": {}}}}
+    (tmp_path / "slimming.json").write_text(json.dumps(figures))
+    with pytest.raises(FlowerError, match="--sizes must include 64"):
+        run_suite("slimming", ["--only", "times", "--report", str(tmp_path)])
 
 
 @pytest.fixture
@@ -114,7 +151,7 @@ def test_report_has_all_parts_and_nothing_is_made_twice(
     monkeypatch.setattr(slimming, "RUNS", 2)
     options = [
         *("--checkpoint", str(full_network), "--data", str(dataset), "--networks", "1/0"),
-        *("--epochs", "1", "--size", "48", "--sizes", "64", "--calibration", "6"),
+        *("--epochs", "1", "--size", "48", "--sizes", "48", "64", "--calibration", "6"),
         *("--rounds", "1", "--threads", "1", "--output", str(tmp_path / "out"), "--report", str(tmp_path / "report")),
     ]
     with small_network():
@@ -123,7 +160,8 @@ def test_report_has_all_parts_and_nothing_is_made_twice(
         first = run_suite("slimming", [*options, "--only", "networks", "accuracy"])
         assert "The times were not measured yet." in first.markdown.read_text()
         assert not (tmp_path / "report" / "slimming.png").exists()
-        capsys.readouterr()
+        assert "epoch" in capsys.readouterr().out
+        monkeypatch.setattr(slimming, "write_int8_file", never_called)
         report = run_suite("slimming", options)
         assert "epoch" not in capsys.readouterr().out
     assert report.figures["accuracy"]["points"] == first.figures["accuracy"]["points"]
@@ -131,9 +169,10 @@ def test_report_has_all_parts_and_nothing_is_made_twice(
     assert list(networks) == ["full", CONTROL.name]
     assert networks[CONTROL.name]["macs_share"] == 1
     assert load_checkpoint(tmp_path / "out" / CONTROL.name / BEST_CHECKPOINT).provenance["train_split"] == "train"
-    assert set(report.figures["times"]["files"]) == {"full-64", f"{CONTROL.name}-64"}
+    assert set(report.figures["times"]["files"]) == {
+        f"{name}-{size}" for name in ("full", CONTROL.name) for size in (48, 64)
+    }
     text = report.markdown.read_text()
-    assert "{{" not in text
     assert sum(line.startswith("| the full network | 64 |") for line in text.splitlines()) == 1
     assert (tmp_path / "report" / "slimming.png").is_file()
 

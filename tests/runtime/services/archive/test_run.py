@@ -68,7 +68,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are found on Linux")
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_a_killed_run_goes_on_and_makes_the_same_table(tmp_path: Path, model: str, suffix: str) -> None:
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
