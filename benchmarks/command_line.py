@@ -12,6 +12,11 @@ def _load_suite_command(name: str) -> Command:
     return suite_command(name, load_suite(name))
 
 
+def _load_default_command() -> Command:
+    # Imported here, because it needs PyTorch, which `archive` and others do not.
+    return suite_command(DEFAULT_SUITE, load_suite(DEFAULT_SUITE), default=True)
+
+
 def _load_picture_command() -> Command:
     # Imported here, because matplotlib takes long to import.
     from benchmarks.measurements.answer_picture import COMMAND
@@ -28,7 +33,7 @@ def _load_archive_command() -> Command:
 
 PROGRAM = Program(
     package="benchmarks",
-    default=suite_command(DEFAULT_SUITE, load_suite(DEFAULT_SUITE), default=True),
+    default=LazyCommand(suite_summary(DEFAULT_SUITE), _load_default_command),
     subcommands={
         **{
             name: LazyCommand(suite_summary(name), partial(_load_suite_command, name))

@@ -172,7 +172,7 @@ class _Collector:
                 kind = OTHER_KIND
             if kind not in self._kinds:
                 self._kinds[kind] = len(self._kinds)
-                self._messages.append(row.error or "")
+                self._messages.append(f"{row.photo}: {row.error or ''}")
         return self._kinds[kind]
 
     def _class(self, label: str, row: Row | None = None) -> int:

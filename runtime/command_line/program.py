@@ -14,6 +14,7 @@ EXTRAS = {
     "export": "export",
     **dict.fromkeys(("export mobile", "export web", "export serve", "export check", "export metadata"), "bundle"),
     "benchmarks": "bench",
+    "benchmarks archive": "sheet",
 }
 """Package, or package and subcommand → the extra that installs its dependencies."""
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130

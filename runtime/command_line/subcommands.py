@@ -28,7 +28,7 @@ class Command:
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """A subcommand whose module is imported only when the subcommand is used."""
+    """A command whose module is imported only when the command is used."""
 
     summary: str
     """One line for the list of subcommands."""
@@ -46,7 +46,7 @@ class Program:
     """
 
     package: str
-    default: Command
+    default: Command | LazyCommand
     subcommands: Mapping[str, LazyCommand] = field(default_factory=dict)
 
     def parser(self, selected: str | None = None) -> argparse.ArgumentParser:
@@ -55,7 +55,7 @@ class Program:
         Args:
             selected: the subcommand that gets its options. The others stay empty, so that they are not imported.
         """
-        parser = _parser(self._prog, self.default)
+        parser = _parser(self._prog, self._default())
         if self.subcommands:
             group = parser.add_subparsers(title="subcommands", dest="subcommand", metavar="SUBCOMMAND", prog=self._prog)
             for name, lazy in self.subcommands.items():
@@ -68,7 +68,7 @@ class Program:
         """Return the command that ``arguments`` name, and its options. Wrong arguments end the process (argparse)."""
         name = arguments[0] if arguments and arguments[0] in self.subcommands else None
         if name is None:
-            command, parser = self.default, self.parser()
+            command, parser = self._default(), self.parser()
             options, unknown = parser.parse_known_args(arguments)
             if getattr(options, "subcommand", None) is not None:
                 parser.error(f"{options.subcommand} must be the first argument; it takes its own options only")
@@ -89,6 +89,9 @@ class Program:
 
     def _parser_for_completion(self, words: list[str]) -> argparse.ArgumentParser:
         return self.parser(next((word for word in words if word in self.subcommands), None))
+
+    def _default(self) -> Command:
+        return self.default.load() if isinstance(self.default, LazyCommand) else self.default
 
     @property
     def _prog(self) -> str:

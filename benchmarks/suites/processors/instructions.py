@@ -19,6 +19,7 @@ from benchmarks.measurements.engines.contestants import of_checkpoint
 from finetune.data.dataset import read_split
 from finetune.network.checkpoint import Checkpoint, load_checkpoint
 from runtime.command_line.arguments import add_data_argument
+from runtime.errors import FlowerError
 from runtime.files.digest import file_digest
 from runtime.inference.session import Session
 
@@ -68,6 +69,8 @@ def count_other_engines(run: Run) -> None:
     """Count the instructions of one network in other engines on every processor. Without a checkpoint: nothing."""
     options = run.options
     if options.checkpoint is None:
+        if "answers" not in options.only:
+            raise FlowerError("the part engines needs --checkpoint; python -m export restore makes one")
         warn(["the part engines needs --checkpoint; it stays as it is"])
         return
     processors = [processor for processor in ARM if processor.name in options.processors]

@@ -44,6 +44,7 @@ examples:
   {command} --data data --only networks accuracy    on a busy machine
   {command} --data data --only times                afterwards, on a quiet one
 
+The recipe "fast" of `finetune` trains the checkpoint, for example with --epochs 4 --output runs/fast.
 The full network must be new to the validation photographs, which all networks are measured on. A command that was
 stopped continues when it is run again; the times start again. Run nothing else on the machine while they are measured.
 """

@@ -77,7 +77,8 @@ def answer_to_table(classifier: FlowerClassifier, options: argparse.Namespace) -
         ) from error
     except KeyboardInterrupt:
         progress.clear()
-        say(f"stopped; what is answered is in {table.path}; go on with --resume")
+        kept = "what is answered is kept; go on with --resume" if table.is_begun() else "nothing was written yet"
+        say(f"{table.path}: stopped; {kept}")
         raise
     progress.clear()
     for line in [*([left_out_message(left_out)] if left_out else []), *summary.lines()]:

@@ -75,6 +75,11 @@ class AnswerIndex:
                 for photo in photos
             ]
 
+    def count_not_listed(self) -> int:
+        """Return the number of rows whose photos were not listed."""
+        query = "SELECT count(*) FROM answers WHERE photo NOT IN (SELECT photo FROM listed)"
+        return int(self._connection.execute(query).fetchone()[0])
+
     def is_empty(self) -> bool:
         """Return whether there are no rows."""
         return self._connection.execute("SELECT 1 FROM answers LIMIT 1").fetchone() is None

@@ -66,8 +66,7 @@ def answer_archive(
         if _add_earlier_rows(table, index, settings.digest):
             say(f"{table.path}: other rows are of another model or other options; their photos are answered again")
         has_rows = not index.is_empty()
-        if has_rows:
-            _check_places([next(iter(first_photo(place)), None) for place in places], index)
+        _check_places([next(iter(first_photo(place)), None) for place in places], index)
         assembly = Assembly(_each_once(_checked(photos, index), index), table, index, settings.digest, summary)
         engine = make_engine(replace(settings, index=str(index.path)))
         saved_s = time.monotonic()
@@ -80,8 +79,10 @@ def answer_archive(
         except (KeyboardInterrupt, SystemExit):
             assembly.save_begun()
             raise
-        if has_rows and not assembly.count:
-            raise FlowerError(f"{table.path}: no photos were found; the table keeps its rows")
+        if not assembly.count:
+            kept = "the table keeps its rows" if has_rows else "no table was made"
+            raise FlowerError(f"{table.path}: no photos were found; {kept}")
+        summary.removed = index.count_not_listed()
         table.finish(assembly.count)
     return summary
 
@@ -167,7 +168,7 @@ def _checked(photos: Iterable[ArchivePhoto], index: AnswerIndex) -> Iterator[Arc
 
 
 def _check_places(firsts: Sequence[ArchivePhoto | None], index: AnswerIndex) -> None:
-    """Raise `FlowerError` if a place is away, before a part of the table is written.
+    """Raise `FlowerError` if a place is away, or no place has photos, before a part of the table is written.
 
     Args:
         firsts: the first photo of each place.
@@ -178,7 +179,7 @@ def _check_places(firsts: Sequence[ArchivePhoto | None], index: AnswerIndex) -> 
             _refuse_to_lose_rows(first, index)
     errors = [first.error for first in firsts if first is not None and first.error is not None]
     if errors and len(errors) == len(firsts):
-        raise _away(errors[0])
+        raise FlowerError(f"{errors[0]}; no table was made") if index.is_empty() else _away(errors[0])
 
 
 def _refuse_to_lose_rows(photo: ArchivePhoto, index: AnswerIndex) -> None:

@@ -17,6 +17,8 @@ class Summary:
     """Photos that this run answered, or that have an error."""
     known: int = 0
     """Photos that an earlier run answered and that have not changed."""
+    removed: int = 0
+    """Rows of an earlier run whose photos are not there any more."""
     repeated: int = 0
     """Of `answered`, those with the same bytes as another photo."""
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -71,6 +73,8 @@ class Summary:
             lines[0] += f"; {self.repeated:,} had the same bytes as another"
         if self.known:
             lines.append(f"{self.known:,} were answered before and have not changed")
+        if self.removed:
+            lines.append(f"{self.removed:,} rows were removed: their photos are not there any more")
         if total:
             named, between, unfamiliar = (self.verdicts[each] for each in ("name", "between", "unfamiliar"))
             lines.append(
@@ -79,7 +83,7 @@ class Summary:
             )
         if self.errors:
             kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.errors.most_common())
-            lines.append(f"{sum(self.errors.values()):,} could not be read: {kinds}")
+            lines.append(f"{sum(self.errors.values()):,} could not be read: {kinds}; the column error says why")
         if self.passing:
             lines.append(f"{self.passing:,} of these may work later: run the same command with --resume")
         return lines

@@ -90,12 +90,11 @@ def test_counted_forms_exist() -> None:
         assert (engine, form) in OPENERS
 
 
-def test_engines_without_a_checkpoint_stay_as_they_are(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_engines_need_a_checkpoint(dataset: Path, tmp_path: Path) -> None:
     arguments = ["--only", "engines", "--data", str(dataset), "--report", str(tmp_path)]
-    assert run_suite("instructions", arguments).figures == {}
-    assert "--checkpoint" in capsys.readouterr().err
+    with pytest.raises(FlowerError, match="--checkpoint"):
+        run_suite("instructions", arguments)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.real

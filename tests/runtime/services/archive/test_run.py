@@ -156,6 +156,29 @@ def test_the_table_keeps_its_rows_while_the_disk_is_away(
         assert table.read_bytes() == before
 
 
+def test_rows_of_photos_that_are_gone_are_counted(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = make_archive(tmp_path / "archive", PICTURES)
+    table = tmp_path / "answers.csv"
+    arguments = [str(archive), "--model", model, "--processes", "1", "--output", str(table)]
+    assert main(arguments) == 0
+    assert "removed" not in capsys.readouterr().err
+    for photo in sorted(archive.iterdir())[:2]:
+        photo.unlink()
+    assert main([*arguments, "--resume"]) == 0
+    assert "2 rows were removed: their photos are not there any more" in capsys.readouterr().err
+
+
+def test_nothing_to_answer_makes_no_table(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "names").write_text("")
+    for photos in ([str(tmp_path / "empty")], ["--list", str(tmp_path / "names")]):
+        assert main([*photos, "--model", model, "--output", str(tmp_path / "answers.csv")]) == 2
+        assert "no table was made" in capsys.readouterr().err
+    assert not [*tmp_path.glob("answers*")]
+
+
 def test_an_argument_that_never_had_photos_does_not_stop_a_run(tmp_path: Path, model: str) -> None:
     archive = make_archive(tmp_path / "archive", PICTURES)
     (tmp_path / "bad.tar").write_bytes(b"no tar file")

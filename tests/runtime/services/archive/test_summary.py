@@ -28,7 +28,7 @@ def test_the_summary_counts_verdicts_errors_and_what_may_work_later() -> None:
     assert lines == [
         "1 were answered before and have not changed",
         "1 have a name; not sure: 1 (33.3%); not like any flower that the model knows: 1 (33.3%)",
-        "2 could not be read: 1 damaged, 1 memory",
+        "2 could not be read: 1 damaged, 1 memory; the column error says why",
         "1 of these may work later: run the same command with --resume",
     ]
     assert counted == [4, 1]
