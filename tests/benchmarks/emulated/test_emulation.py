@@ -17,6 +17,7 @@ from tests.samples.emulators import fetch_or_skip
 
 
 @pytest.mark.real
+@pytest.mark.slow
 @pytest.mark.emulation
 def test_answers_are_the_same_on_other_processors(real_data: Path, tmp_path: Path) -> None:
     cache = fetch_or_skip(fetch_emulators)

@@ -98,6 +98,7 @@ def test_engines_need_a_checkpoint(dataset: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 @pytest.mark.emulation
 def test_network_takes_fewer_instructions_with_dot_products(real_data: Path, tmp_path: Path) -> None:
     cache = fetch_or_skip(fetch_counter)
