@@ -9,12 +9,8 @@ from runtime.command_line.subcommands import Command, LazyCommand, Program
 
 
 def _load_suite_command(name: str) -> Command:
-    return suite_command(name, load_suite(name))
-
-
-def _load_default_command() -> Command:
-    # Imported here, because it needs PyTorch, which `archive` and others do not.
-    return suite_command(DEFAULT_SUITE, load_suite(DEFAULT_SUITE), default=True)
+    # Imported here, because most suites need PyTorch, which `archive` does not.
+    return suite_command(name, load_suite(name), default=name == DEFAULT_SUITE)
 
 
 def _load_picture_command() -> Command:
@@ -33,7 +29,7 @@ def _load_archive_command() -> Command:
 
 PROGRAM = Program(
     package="benchmarks",
-    default=LazyCommand(suite_summary(DEFAULT_SUITE), _load_default_command),
+    default=LazyCommand(suite_summary(DEFAULT_SUITE), partial(_load_suite_command, DEFAULT_SUITE)),
     subcommands={
         **{
             name: LazyCommand(suite_summary(name), partial(_load_suite_command, name))

@@ -1,7 +1,7 @@
 """Executed instructions of the same network in other engines, on an emulated arm64 processor."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ when they open a network."""
 
 def count_engines(
     counter: InstructionCounter,
-    processors: Iterable[Processor],
+    processors: Collection[Processor],
     contestants: Iterable[Contestant | Absent],
     data: Path,
     split: str,
@@ -54,9 +54,7 @@ def count_engines(
         row = {"engine": each.engine.name, "form": each.words}
         try:
             packages = fetch_arm_wheel(counter.emulators, wheel)
-            counted = {
-                processor.name: _count(counter, processor, packages, each, photo, expected) for processor in processors
-            }
+            counted = _count(counter, processors, packages, each, photo, expected)
         except EmulationError as error:  # among others, the emulated engine gave another name
             yield {**row, "absent": str(error)}
         else:
@@ -65,12 +63,13 @@ def count_engines(
 
 def _count(
     counter: InstructionCounter,
-    processor: Processor,
+    processors: Collection[Processor],
     packages: Path,
     contestant: Contestant,
     photo: Path,
     expected: int,
-) -> int:
+) -> dict[str, int]:
+    """Return the instructions of one engine by the names of the processors."""
     with tempfile.TemporaryDirectory() as folder:
         sources, pixels = Path(folder, "sources"), Path(folder, "pixels.npy")
         copy_package(opening, sources)
@@ -80,5 +79,5 @@ def _count(
             *(str(pixels), str(PIXEL_ZERO), str(expected)),
         )
         command = [str(worker_path("counted_answer")), *arguments]
-        marks = counter.count(processor, [sources, packages], command, ONE_THREAD)
-    return marks["1"] - marks["0"]
+        marks = {each.name: counter.count(each, [sources, packages], command, ONE_THREAD) for each in processors}
+    return {name: counted["1"] - counted["0"] for name, counted in marks.items()}

@@ -94,12 +94,13 @@ def count_other_engines(run: Run) -> None:
 
 def _model_of(checkpoint: Checkpoint, options: argparse.Namespace) -> str | None:
     """Return the SHA-256 of the model file of ``--models`` that has the network of the checkpoint; None if none has."""
-    digests = {file_digest(model): Session(model, device="cpu", threads=1).info for model in options.models}
-    restored_from = checkpoint.provenance.get("restored_from_sha256")
-    if restored_from in digests:
-        return str(restored_from)
-    own = file_digest(options.checkpoint)
-    return next((digest for digest, info in digests.items() if info.training.get("checkpoint_sha256") == own), None)
+    restored_from, own = checkpoint.provenance.get("restored_from_sha256"), file_digest(options.checkpoint)
+    for model in options.models:
+        digest = file_digest(model)
+        made_from = Session(model, device="cpu", threads=1).info.training.get("checkpoint_sha256")
+        if restored_from == digest or made_from == own:
+            return digest
+    return None
 
 
 def template_values(figures: Figures) -> Figures:

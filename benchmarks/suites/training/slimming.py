@@ -201,18 +201,23 @@ def template_values(figures: Figures) -> Mapping[str, Any]:
 
 def _reference(figures: Figures, points: Container[str]) -> str:
     """Return the point that all are compared with: the full network at its own size."""
-    size = _part_of(figures, "networks")["rows"][FULL]["size"]
-    name = f"{FULL}-{size}"
+    networks = _part_of(figures, "networks")["rows"]
+    name = _full_name(networks)
     if name not in points:
-        raise FlowerError(f"--sizes must include {size}, that of the full network")
+        raise FlowerError(f"--sizes must include {networks[FULL]['size']}, that of the full network")
     return name
+
+
+def _full_name(networks: Figures) -> str:
+    """Return the name of the point of the full network at its own size."""
+    return f"{FULL}-{networks[FULL]['size']}"
 
 
 def _rows(figures: Figures, networks: Figures) -> list[dict[str, Any]]:
     """Return what is known of each point: network, accuracy, difference from the full network, and time."""
     points = figures.get("accuracy", {}).get("points", {})
     times = figures.get("times", {}).get("files", {})
-    reference = points.get(f"{FULL}-{networks[FULL]['size']}") if networks else None
+    reference = points.get(_full_name(networks)) if networks else None
     rows = []
     for name, point in points.items():
         # Points of networks that were trained again, or that are not in the report any more, are left out.

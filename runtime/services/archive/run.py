@@ -82,7 +82,8 @@ def answer_archive(
         if not assembly.count:
             kept = "the table keeps its rows" if has_rows else "no table was made"
             raise FlowerError(f"{table.path}: no photos were found; {kept}")
-        summary.removed = index.count_not_listed()
+        if has_rows:
+            summary.removed = index.count_not_listed()
         table.finish(assembly.count)
     return summary
 

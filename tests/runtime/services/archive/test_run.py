@@ -38,6 +38,14 @@ def make_archive(folder: Path, count: int) -> Path:
     return folder
 
 
+def make_table(folder: Path, model: str) -> tuple[Path, Path, list[str]]:
+    """Answer an archive, and return it, the table, and the arguments of the command."""
+    archive, table = make_archive(folder / "archive", PICTURES), folder / "answers.csv"
+    arguments = [str(archive), "--model", model, "--processes", "1", "--output", str(table)]
+    assert main(arguments) == 0
+    return archive, table, arguments
+
+
 def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "runtime", *arguments],
@@ -144,10 +152,7 @@ def test_other_options_answer_again(tmp_path: Path, model: str, capsys: pytest.C
 def test_the_table_keeps_its_rows_while_the_disk_is_away(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    archive = make_archive(tmp_path / "archive", PICTURES)
-    table = tmp_path / "answers.csv"
-    arguments = [str(archive), "--model", model, "--processes", "1", "--output", str(table)]
-    assert main(arguments) == 0
+    archive, table, arguments = make_table(tmp_path, model)
     before = table.read_bytes()
     for away in (lambda: archive.rename(tmp_path / "away"), archive.mkdir):
         away()
@@ -159,10 +164,7 @@ def test_the_table_keeps_its_rows_while_the_disk_is_away(
 def test_rows_of_photos_that_are_gone_are_counted(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    archive = make_archive(tmp_path / "archive", PICTURES)
-    table = tmp_path / "answers.csv"
-    arguments = [str(archive), "--model", model, "--processes", "1", "--output", str(table)]
-    assert main(arguments) == 0
+    archive, _, arguments = make_table(tmp_path, model)
     assert "removed" not in capsys.readouterr().err
     for photo in sorted(archive.iterdir())[:2]:
         photo.unlink()
